@@ -1,0 +1,68 @@
+"""What a source of models implements."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that a source can fetch.
+
+    Attributes:
+        name: what the model will be called here, e.g. ``smollm2``; lower-case, fit for a folder.
+        title: its full name.
+        description: what it is good for, a sentence.
+        size: bytes to download.
+        installed_size: bytes it takes on disk.
+        license: SPDX identifier, "" if unknown.
+        architecture: e.g. ``llama``.
+        quantization: e.g. ``Q4_1``.
+    """
+
+    name: str
+    title: str
+    description: str = ""
+    size: int = 0
+    installed_size: int = 0
+    license: str = ""
+    architecture: str = ""
+    quantization: str = ""
+
+
+class ModelSource(ABC):
+    """A place where models can be got.
+
+    Attributes:
+        name: lower-case, unique.
+        title: what the user reads.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+
+    @abstractmethod
+    def offers(self) -> Sequence[Offer]:
+        """What can be had, without a network."""
+
+    @abstractmethod
+    def fetch(
+        self,
+        offer: Offer,
+        folder: Path,
+        progress: Callable[[int, int, str], None],
+        cancelled: Callable[[], bool],
+    ) -> Path:
+        """Fetch a model into ``folder``, an empty temporary one; return its file or folder there.
+
+        Verify what arrives. Call ``progress`` with bytes done, bytes in all (0 if unknown) and a
+        word for the stage; ask ``cancelled`` often and return early, with anything, if it says so.
+
+        Raises:
+            DownloadError: it did not arrive whole and right.
+            DiskFull: there is not enough room.
+        """

@@ -1,0 +1,1 @@
+"""The Streamlit pages; may import anything, nothing imports them."""

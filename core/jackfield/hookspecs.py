@@ -1,0 +1,147 @@
+"""Every hook a plugin may implement.
+
+An implementation may take fewer arguments than the specification. Each is called on its own, so
+that an error or a change has an owner. Turn hooks may be ``def`` (run in a thread) or
+``async def``; the others are ``def``. Returning None leaves things as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jackfield.plugin import hookspec
+
+if TYPE_CHECKING:
+    import typer
+    from fastapi import APIRouter
+
+    from jackfield.application import Application
+    from jackfield.catalog.source import ModelSource
+    from jackfield.dashboard.page import Page
+    from jackfield.loader import Loader, ModelInfo
+    from jackfield.messages import Event, Passage
+    from jackfield.pipeline import Turn
+    from jackfield.sampling import SamplingParams, SamplingPreset
+    from jackfield.templates.template import ChatTemplate
+    from jackfield.trace import Trace
+
+# Supply
+
+
+@hookspec
+def jackfield_loaders() -> Sequence[type[Loader]]:  # type: ignore[empty-body]
+    """Model loaders. Called when plugins change. Since 1.0."""
+
+
+@hookspec
+def jackfield_model_sources() -> Sequence[ModelSource]:  # type: ignore[empty-body]
+    """Places where models can be got. Called when plugins change. Since 1.0."""
+
+
+@hookspec
+def jackfield_chat_templates() -> Sequence[ChatTemplate]:  # type: ignore[empty-body]
+    """Named chat templates. Called when plugins change. Since 1.0."""
+
+
+@hookspec
+def jackfield_sampling_presets() -> Sequence[SamplingPreset]:  # type: ignore[empty-body]
+    """Named sets of sampling parameters. Called when plugins change. Since 1.0."""
+
+
+# Surface
+
+
+@hookspec
+def jackfield_pages() -> Sequence[Page]:  # type: ignore[empty-body]
+    """Pages of the dashboard, drawn with Streamlit. Called on each run of the script. Since 1.0."""
+
+
+@hookspec
+def jackfield_commands(cli: typer.Typer) -> None:
+    """Add commands to the command line. Called once, before it is parsed. Since 1.0."""
+
+
+@hookspec
+def jackfield_routes() -> APIRouter | None:
+    """HTTP routes, mounted under ``/api/plugins/<name>``. Called when it is enabled. Since 1.0."""
+
+
+# Turn, in the order of their calls
+
+
+@hookspec
+def jackfield_before_turn(turn: Turn) -> None:
+    """A turn begins. May change ``turn``, or raise TurnRefused to decline it. Since 1.0."""
+
+
+@hookspec
+def jackfield_transform_input(text: str, turn: Turn) -> str | None:
+    """Change the text of the user's last message, as the model will read it. Since 1.0."""
+
+
+@hookspec
+def jackfield_add_context(turn: Turn) -> Sequence[Passage] | None:
+    """Passages to put before the user's last message, fitted to the context budget. Since 1.0."""
+
+
+@hookspec
+def jackfield_modify_sampling(params: SamplingParams, turn: Turn) -> SamplingParams | None:
+    """Change the sampling parameters (use ``params.model_copy(update=...)``). Since 1.0."""
+
+
+@hookspec
+def jackfield_transform_prompt(prompt: str, turn: Turn) -> str | None:
+    """Change the rendered prompt, special tokens included. Since 1.0."""
+
+
+@hookspec
+def jackfield_filter_stream(
+    events: AsyncIterator[Event], turn: Turn
+) -> AsyncIterator[Event] | None:
+    """Wrap the stream of events: usually an async generator that yields them on. Since 1.0.
+
+    If it raises, the events it had taken and not passed on are passed on, and the rest as well.
+    """
+
+
+@hookspec
+def jackfield_transform_reply(reply: str, turn: Turn) -> str | None:
+    """Change the whole reply once it is written. Since 1.0.
+
+    While an enabled plugin has this hook, a streamed API reply is held back until it is whole; use
+    ``jackfield_filter_stream`` for what can be done as the text comes.
+    """
+
+
+@hookspec
+def jackfield_after_turn(turn: Turn, trace: Trace) -> None:
+    """A turn has ended, well or badly: ``trace`` tells how. Since 1.0."""
+
+
+# Life
+
+
+@hookspec
+def jackfield_started(app: Application) -> None:
+    """The server or command has started, or the plugin has just been enabled. Since 1.0."""
+
+
+@hookspec
+def jackfield_stopped() -> None:
+    """The server or command ends, or the plugin is being disabled. Since 1.0."""
+
+
+@hookspec
+def jackfield_config_changed(before: Mapping[str, Any]) -> None:
+    """The plugin's own config was replaced; ``before`` is the old one. Since 1.0."""
+
+
+@hookspec
+def jackfield_model_loaded(model: str, info: ModelInfo) -> None:
+    """A model has become resident. Since 1.0."""
+
+
+@hookspec
+def jackfield_model_unloaded(model: str) -> None:
+    """A model is no longer resident. Since 1.0."""

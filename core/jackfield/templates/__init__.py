@@ -1,0 +1,1 @@
+"""Chat templates: the model's own, named ones, overrides; rendered in a sandbox."""

@@ -1,0 +1,1 @@
+"""Loaders that come with Jackfield; they use only its public names."""

@@ -1,0 +1,1 @@
+"""Extensions that come with Jackfield; they use only its public names."""
