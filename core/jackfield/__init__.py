@@ -6,7 +6,6 @@ These are the names for plugin authors; everything else may change without notic
 from pydantic import Field, SecretStr
 
 from jackfield.catalog.source import ModelSource, Offer
-from jackfield.dashboard.page import Page
 from jackfield.errors import (
     DiskFull,
     DownloadError,
@@ -45,6 +44,7 @@ from jackfield.messages import (
     UsageEvent,
     message,
 )
+from jackfield.page import Page
 from jackfield.plugin import API_VERSION, LongText, Plugin, Reach, hookimpl
 from jackfield.sampling import SamplingParams, SamplingPreset
 from jackfield.templates.template import ChatTemplate

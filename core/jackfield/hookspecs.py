@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from jackfield.application import Application
     from jackfield.catalog.source import ModelSource
-    from jackfield.dashboard.page import Page
     from jackfield.loader import Loader, ModelInfo
     from jackfield.messages import Event, Passage
+    from jackfield.page import Page
     from jackfield.pipeline import Turn
     from jackfield.sampling import SamplingParams, SamplingPreset
     from jackfield.templates.template import ChatTemplate

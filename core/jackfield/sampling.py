@@ -315,7 +315,7 @@ class SamplingParams(BaseModel):
         return value
 
     def changed(self) -> dict[str, Any]:
-        """The fields whose value is set explicitly and is not neutral: what a loader must honour."""
+        """The explicitly set fields whose value is not neutral: what a loader must honour."""
         return {
             name: getattr(self, name)
             for name in self.model_fields_set

@@ -1,0 +1,29 @@
+"""Fixtures for every test: a clean environment, a data folder of its own, real weights."""
+
+import os
+from pathlib import Path
+
+import parts
+import pytest
+
+from jackfield.paths import Paths
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(("JACKFIELD_", "STREAMLIT_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("JACKFIELD_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    made = Paths(tmp_path / "home")
+    made.make()
+    return made
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The starter model's GGUF file, in a cache outside the repository."""
+    return parts.smollm2()
