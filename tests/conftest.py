@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-import parts
 import pytest
 
+import parts
 from jackfield.paths import Paths
 
 
