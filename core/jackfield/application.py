@@ -17,7 +17,7 @@ from jackfield.engine import Engine
 from jackfield.errors import HomeInUse, JackfieldError
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
-from jackfield.settings import SettingsStore
+from jackfield.settings_store import SettingsStore
 
 if TYPE_CHECKING:
     from jackfield.conversations import Conversations

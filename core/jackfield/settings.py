@@ -1,0 +1,89 @@
+"""What the user can set, and the file it is kept in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from jackfield.plugin import LongText
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ServerSettings(_Section):
+    """Where the server listens. Changes take effect at the next start."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 127.0.0.1 is this computer")
+    port: int = Field(7860, ge=1, le=65535, description="Port to listen on")
+    open_browser: bool = Field(True, description="Open the dashboard in the browser at the start")
+    allowed_hosts: list[str] = Field(
+        [], description="Further host names by which the server may be called, one per line"
+    )
+
+
+class EngineSettings(_Section):
+    """How long models stay in memory."""
+
+    idle_minutes: float = Field(
+        0,
+        ge=0,
+        le=10_080,
+        description="Unload a model after so many minutes without a request; 0: never",
+    )
+    memory_budget_gb: float = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="Memory for all models together, in GB; the least recently used is unloaded "
+        "to keep it. 0: all but a reserve of what the computer has",
+    )
+
+
+class ChatSettings(_Section):
+    """What a new chat begins with."""
+
+    model: str = Field("", description="Model of a new chat; empty: the last one used")
+    agent_description: LongText = Field(
+        "You are a helpful assistant.",
+        description="Tells the model who it is and how to answer (the system prompt)",
+    )
+    preset: str = Field("", description="Sampling preset of a new chat")
+    sampling: dict[str, Any] = Field({}, description="Sampling parameters of a new chat")
+
+
+class ModelSettings(_Section):
+    """What is kept for one model."""
+
+    alias: str = Field("", description="Another name for it")
+    loader: str = Field("", description="Loader; empty: the best match")
+    options: dict[str, Any] = Field({}, description="Load options")
+    template: str = Field("", description="Chat template; empty: the model's own")
+    sampling: dict[str, Any] = Field({}, description="Sampling parameters for this model")
+
+
+class PluginSettings(_Section):
+    """What is kept for one plugin."""
+
+    enabled: bool | None = Field(None, description="On or off; unset: as its author chose")
+    config: dict[str, Any] = Field({}, description="Its options")
+
+
+class Settings(_Section):
+    """Everything in ``settings.toml``."""
+
+    offline: bool = Field(False, description="Refuse plugins and downloads that use the network")
+    model_folders: list[str] = Field(
+        [], description="Further folders to look for models in, one per line"
+    )
+    server: ServerSettings = ServerSettings()
+    engine: EngineSettings = EngineSettings()
+    chat: ChatSettings = ChatSettings()
+    models: dict[str, ModelSettings] = Field({}, description="By model")
+    plugins: dict[str, PluginSettings] = Field({}, description="By plugin")
+    plugin_order: list[str] = Field([], description="Plugins in the order in which they run")
+    choices: dict[str, str] = Field(
+        {}, description="Which plugin was chosen where several offer the same"
+    )
