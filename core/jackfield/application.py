@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from jackfield.catalog import Catalog, Downloads
+from jackfield.catalog.catalog import Catalog
+from jackfield.catalog.downloads import Downloads
 from jackfield.engine import Engine
 from jackfield.errors import HomeInUse, JackfieldError
 from jackfield.manager import PluginManager
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from jackfield.conversations import Conversations
     from jackfield.jobs import Jobs
     from jackfield.pipeline import Pipeline
-    from jackfield.templates import Templates
+    from jackfield.templates.templates import Templates
     from jackfield.trace import TraceStore
 
 
@@ -87,7 +88,7 @@ class Application:
     @cached_property
     def templates(self) -> Templates:
         """Chat templates: the model's own and named ones."""
-        from jackfield.templates import Templates  # Jinja
+        from jackfield.templates.templates import Templates  # Jinja
 
         return Templates(self.plugins)
 

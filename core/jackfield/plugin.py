@@ -72,7 +72,9 @@ class Plugin:
         essential: a failing turn hook fails the turn instead of being passed over.
     """
 
-    Config: ClassVar[type[PluginConfig]] = PluginConfig
+    class Config(PluginConfig):
+        """A plugin's options; derive from it inside your own plugin class."""
+
     requires_api: ClassVar[str] = ""
     reach: ClassVar[Reach] = Reach()
     enabled_by_default: ClassVar[bool] = True

@@ -1,0 +1,230 @@
+"""The process of one model: reads orders, runs requests in threads, sends back what comes."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import queue
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import GeneratorType
+from typing import Any
+
+from jackfield.errors import JackfieldError, LoaderError, LoadFailed
+from jackfield.loader import LoadedModel, Loader, Token
+from jackfield.sampling import SamplingParams
+from jackfield.worker import frames
+from jackfield.worker.failure import packed
+from jackfield.worker.process import die_with, private_pipes, volunteer_for_out_of_memory
+
+log = logging.getLogger("jackfield.worker")
+
+
+def main() -> None:
+    """Be a worker. The only argument is the process id of the host."""
+    read, write = private_pipes()
+    die_with(int(sys.argv[1]))
+    volunteer_for_out_of_memory()
+    faulthandler.enable()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    Child(read, Outlet(write)).run()
+
+
+class Outlet:
+    """Sends frames from any thread, in the order they were given by each.
+
+    Whoever finds the pipe free writes all that is ready, so frames are sent at once when the pipe
+    keeps up and in larger pieces when it does not.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._ready: deque[bytes] = deque()
+        self._pipe = threading.Lock()
+        self._writer = frames.FrameWriter()
+
+    def send(self, report: frames.Report) -> None:
+        """Send a frame. If the host is gone, so is this process."""
+        self._ready.append(self._writer.frame(report))
+        # Asked again after each release: a frame may be added between the last look and it.
+        while self._ready and self._pipe.acquire(blocking=False):
+            try:
+                self._write()
+            except OSError:
+                os._exit(0)
+            finally:
+                self._pipe.release()
+
+    def flush(self) -> None:
+        """Wait until everything given so far is in the pipe."""
+        with self._pipe:
+            self._write()
+
+    def _write(self) -> None:
+        while self._ready:
+            data = memoryview(b"".join(self._ready.popleft() for _ in range(len(self._ready))))
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+
+
+class Request:
+    """A request being answered."""
+
+    def __init__(self, order: frames.Complete) -> None:
+        self.order = order
+        self.cancelled = threading.Event()
+        self.iterator: Iterator[Token] | None = None
+
+    def cancel(self) -> None:
+        """End it: at once where the iterator can be closed from here, else at its next token."""
+        self.cancelled.set()
+        iterator = self.iterator
+        if iterator is not None and not isinstance(iterator, GeneratorType):
+            # A running generator cannot be closed from another thread; other iterators can.
+            close(iterator)
+
+
+class Child:
+    """The worker: one reader thread, a thread for each request, the model in the main thread."""
+
+    def __init__(self, read: int, outlet: Outlet) -> None:
+        self._read = read
+        self._outlet = outlet
+        self._load: queue.SimpleQueue[frames.Load] = queue.SimpleQueue()
+        self._requests: dict[int, Request] = {}
+        self._closing = threading.Event()
+        self._model: LoadedModel
+
+    def run(self) -> None:
+        """Load when told to, then serve until closed. Never returns."""
+        threading.Thread(target=self._reader, name="orders", daemon=True).start()
+        try:
+            self._model = self._loaded(self._load.get())
+        except Exception as error:  # noqa: BLE001 - a loader's own code ran
+            log.exception("The model could not be loaded")
+            self._outlet.send(packed(error, 0, otherwise=LoadFailed))
+            self._leave(1)
+        self._outlet.send(frames.Loaded(self._model.info))
+        self._closing.wait()
+        try:
+            self._model.close()
+        except Exception:
+            log.exception("The model did not close well")
+        self._leave(0)
+
+    def _leave(self, code: int) -> None:
+        self._outlet.flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # native threads and destructors have held up many an orderly exit
+
+    def _loaded(self, order: frames.Load) -> LoadedModel:
+        self._outlet.send(frames.Stage("importing"))
+        loader = order.loader.resolve()
+        options = loader.Options.model_validate(order.options)
+        self._outlet.send(frames.Stage("loading"))
+        try:
+            return loader.load(order.files, options)
+        except ImportError as error:
+            raise _missing(loader, error) from error
+        except MemoryError as error:
+            raise LoadFailed(
+                f"Loader {loader.name!r} ran out of memory.",
+                hint="Choose a smaller model or a shorter context, or unload others.",
+            ) from error
+
+    def _reader(self) -> None:
+        """Read orders until the host is gone, which ends the process whatever else runs."""
+        reader: frames.FrameReader[frames.Order] = frames.FrameReader(frames.Order)
+        while data := os.read(self._read, 1 << 16):
+            for order in reader.feed(data):
+                self._obey(order)
+        os._exit(0)
+
+    def _obey(self, order: frames.Order) -> None:
+        match order:
+            case frames.Load():
+                self._load.put(order)
+            case frames.Complete():
+                request = self._requests[order.id] = Request(order)
+                self._start(self._complete, request)
+            case frames.Cancel():
+                if (found := self._requests.get(order.id)) is not None:
+                    self._start(found.cancel)
+            case frames.Tokenize():
+                self._start(self._answer, order.id, self._tokenize, order)
+            case frames.Detokenize():
+                self._start(self._answer, order.id, self._detokenize, order)
+            case frames.Count():
+                self._start(self._answer, order.id, self._count, order)
+            case frames.Ping():
+                self._start(self._outlet.send, frames.Pong())
+            case frames.Close():
+                self._closing.set()
+
+    def _start(self, task: Callable[..., None], *arguments: Any) -> None:
+        threading.Thread(target=task, args=arguments, daemon=True).start()
+
+    def _complete(self, request: Request) -> None:
+        order = request.order
+        try:
+            params = SamplingParams.model_validate(order.params)
+            request.iterator = self._model.complete(order.prompt, params)
+            try:
+                if not request.cancelled.is_set():
+                    self._send_tokens(request, request.iterator)
+            finally:
+                close(request.iterator)
+        except Exception as error:  # noqa: BLE001 - a loader's own code ran
+            self._failed(order.id, error)
+        else:
+            self._outlet.send(frames.Ended(order.id))
+        finally:
+            del self._requests[order.id]
+
+    def _send_tokens(self, request: Request, iterator: Iterator[Token]) -> None:
+        number, send, cancelled = request.order.id, self._outlet.send, request.cancelled.is_set
+        for token in iterator:
+            if cancelled():
+                return
+            send(frames.Tokens(number, token))
+
+    def _answer(
+        self, number: int, ask: Callable[[frames.Order], object], order: frames.Order
+    ) -> None:
+        try:
+            self._outlet.send(frames.Result(number, ask(order)))
+        except Exception as error:  # noqa: BLE001 - a loader's own code ran
+            self._failed(number, error)
+
+    def _tokenize(self, order: frames.Tokenize) -> list[int]:
+        return self._model.tokenize(order.text, special=order.special)
+
+    def _detokenize(self, order: frames.Detokenize) -> str:
+        return self._model.detokenize(order.tokens)
+
+    def _count(self, order: frames.Count) -> int:
+        return self._model.count(order.text)
+
+    def _failed(self, number: int, error: Exception) -> None:
+        if not isinstance(error, JackfieldError):
+            log.error("Request %d failed", number, exc_info=error)
+        self._outlet.send(packed(error, number, otherwise=LoaderError))
+
+
+def close(iterator: Iterator[Token]) -> None:
+    """Close an iterator that can be closed."""
+    shut = getattr(iterator, "close", None)
+    if shut is not None:
+        shut()
+
+
+def _missing(loader: Loader, error: ImportError) -> LoadFailed:
+    """The error for a back-end that is not installed, naming what to install."""
+    return LoadFailed(
+        f"Loader {loader.name!r} needs something that cannot be imported: {error}.",
+        hint=f"Install it with: pip install '{loader.extra}'" if loader.extra else "",
+    )
