@@ -83,7 +83,7 @@ class Application:
         """What plugins did to the latest turns."""
         from jackfield.trace import TraceStore
 
-        return TraceStore(self.conversations)
+        return TraceStore(lambda: self.conversations)
 
     @cached_property
     def templates(self) -> Templates:
@@ -101,7 +101,7 @@ class Application:
             self.plugins,
             self.engine,
             self.templates,
-            self.conversations,
+            lambda: self.conversations,
             self.traces,
             self.settings,
         )

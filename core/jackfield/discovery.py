@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
-import os
+import site
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import CodeType
 from typing import Any, Literal
 
 import msgspec
@@ -19,7 +21,6 @@ from jackfield.errors import PluginError
 from jackfield.plugin import Plugin
 
 GROUP = "jackfield"
-MARKER = "plugin-being-imported"
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -29,6 +30,7 @@ class Found(msgspec.Struct, frozen=True):
         name: what it is called in settings and requests.
         path: ``module:Class`` of an entry point, or the path of a loose file.
         distribution, version: of the package it came with, "" for a loose file.
+        stamp: changes when the plugin does: its package's version, or its file's time and size.
         load: imports it and returns its class.
     """
 
@@ -37,45 +39,74 @@ class Found(msgspec.Struct, frozen=True):
     origin: Literal["package", "file"]
     distribution: str
     version: str
+    stamp: str
     load: Callable[[], Any]
+
+    @property
+    def owner(self) -> str:
+        """The distribution or the file that it comes from."""
+        return self.distribution or Path(self.path).name
+
+    @property
+    def top_package(self) -> str:
+        """The package that is imported for it, "" for a loose file."""
+        return self.path.partition(":")[0].partition(".")[0] if self.origin == "package" else ""
 
 
 def installed(entry_points: Iterable[EntryPoint] | None = None) -> list[Found]:
     """Plugins that distributions in this environment offer."""
     if entry_points is None:
         entry_points = importlib.metadata.entry_points(group=GROUP)
-    found = []
+    distributions: dict[int, tuple[str, str]] = {}
+    found: dict[tuple[str, str, str], Found] = {}
     for point in entry_points:
-        metadata = point.dist.metadata if point.dist else None
-        found.append(
-            Found(
-                name=point.name,
-                path=point.value,
-                origin="package",
-                distribution=metadata["Name"] if metadata else "",
-                version=point.dist.version if point.dist else "",
-                load=point.load,
-            )
+        if id(point.dist) not in distributions:  # its metadata is parsed anew at each question
+            metadata = point.dist.metadata if point.dist else {"Name": "", "Version": ""}
+            distributions[id(point.dist)] = metadata["Name"], metadata["Version"]
+        name, version = distributions[id(point.dist)]
+        one = Found(
+            name=point.name,
+            path=point.value,
+            origin="package",
+            distribution=name,
+            version=version,
+            stamp=f"{name} {version}",
+            load=point.load,
         )
-    return sorted(found, key=lambda one: (one.name, one.distribution))
+        found.setdefault((one.name, one.distribution, one.path), one)
+    return sorted(found.values(), key=lambda one: (one.name, one.distribution))
 
 
 def loose(folder: Path) -> list[Found]:
     """Plugins in single Python files of the user's plugins folder."""
     if not folder.is_dir():
         return []
-    files = sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
-    return [
-        Found(
-            name=path.stem.replace("_", "-"),
-            path=str(path),
-            origin="file",
-            distribution="",
-            version="",
-            load=partial(load_file, path),
+    found = []
+    for path in sorted(folder.glob("*.py")):
+        if path.name.startswith(("_", ".")) or not path.is_file():
+            continue
+        status = path.stat()
+        found.append(
+            Found(
+                name=path.stem.replace("_", "-"),
+                path=str(path),
+                origin="file",
+                distribution="",
+                version="",
+                stamp=f"{status.st_mtime_ns} {status.st_size}",
+                load=partial(load_file, path),
+            )
         )
-        for path in files
-    ]
+    return found
+
+
+class _Uncached(SourceFileLoader):
+    """Compiles a file each time: a cached one may be stale within a second, and litters."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
 
 
 def load_file(path: Path) -> type[Plugin]:
@@ -85,58 +116,46 @@ def load_file(path: Path) -> type[Plugin]:
         PluginError: it defines none, or several.
     """
     name = f"jackfield_loose_{path.stem}"
-    sys.modules.pop(name, None)
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Uncached(name, str(path)))
     if spec is None or spec.loader is None:
         raise PluginError(f"{str(path)!r} cannot be imported as a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
-    classes = [
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    own = {
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Plugin) and value.__module__ == name
-    ]
+    }
+    bases = {base for one in own for base in one.__mro__[1:]}
+    classes = sorted(own - bases, key=lambda one: one.__name__)
     if len(classes) != 1:
+        which = ", ".join(one.__name__ for one in classes) or "none"
         raise PluginError(
-            f"{str(path)!r} defines {len(classes)} plugins; a loose file defines one.",
+            f"A loose file defines one plugin, and {str(path)!r} defines {len(classes)}: {which}.",
             hint="Put one class derived from jackfield.Plugin into each file.",
         )
     return classes[0]
 
 
-class ImportGuard:
-    """Remembers which plugin is being imported, so that one that kills the process is found out.
+def refresh(since: float) -> None:
+    """Let this process see packages that were installed while it runs.
 
     Args:
-        folder: where the marker file lies; it outlives the process.
+        since: seconds since the epoch; folders that editable installs added later are taken up.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self._marker = folder / MARKER
-
-    def culprit(self) -> str:
-        """The plugin whose import ended an earlier process, or ""; asking clears it."""
-        try:
-            pid, _, name = self._marker.read_text(encoding="utf-8").partition(" ")
-        except FileNotFoundError:
-            return ""
-        if pid.isdigit() and _alive(int(pid)):
-            return ""  # another process is importing it at this moment
-        self._marker.unlink(missing_ok=True)
-        return name
-
-    @contextmanager
-    def importing(self, name: str) -> Iterator[None]:
-        """Hold the marker while a plugin is imported."""
-        self._marker.write_text(f"{os.getpid()} {name}", encoding="utf-8")
-        try:
-            yield
-        finally:
-            self._marker.unlink(missing_ok=True)
+    importlib.invalidate_caches()
+    for folder in [*site.getsitepackages(), site.getusersitepackages()]:
+        for path in sorted(Path(folder).glob("*.pth")):
+            if path.stat().st_mtime >= since - 1:
+                site.addpackage(folder, path.name, None)
 
 
-def _alive(pid: int) -> bool:
-    import psutil
-
-    return pid != os.getpid() and psutil.pid_exists(pid)
+def forget(package: str) -> None:
+    """Forget an imported package, so that its new version is imported next."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        del sys.modules[name]

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from jackfield import discovery, surface
 from jackfield.catalog.source import ModelSource
-from jackfield.discovery import Found, installed, loose
-from jackfield.errors import InvalidRequest, PluginError, PluginNotFound
+from jackfield.discovery import Found
+from jackfield.errors import InvalidRequest, PluginConflict, PluginError
 from jackfield.loader import Loader
 from jackfield.page import Page
 from jackfield.paths import Paths
 from jackfield.plugin import Plugin
+from jackfield.plugin_cards import Cards
+from jackfield.plugin_entries import MOST_FAILURES, Entries
 from jackfield.plugin_loading import PluginLoading
 from jackfield.plugin_options import PluginOptions
 from jackfield.plugin_record import Conflict, Entry, PluginRecord, record_of
-from jackfield.quarantine import BUILT_IN_PAGES, wrong_page
 from jackfield.sampling import SamplingPreset
-from jackfield.settings import PluginSettings
+from jackfield.settings import PluginSettings, Settings
 from jackfield.settings_store import SettingsStore
 from jackfield.supply import Supply
 from jackfield.templates.template import ChatTemplate
@@ -33,23 +36,14 @@ if TYPE_CHECKING:
     import typer
     from fastapi import APIRouter
 
-PREFIX = "jackfield_"
-TURN_HOOKS = (
-    "before_turn",
-    "transform_input",
-    "add_context",
-    "modify_sampling",
-    "transform_prompt",
-    "filter_stream",
-    "transform_reply",
-    "after_turn",
-)
-MOST_FAILURES = 5
-"""So many failures in a row set a plugin aside."""
+CARDS = "plugin-cards.json"
 
 
 class PluginManager:
     """Everything the rest of the program knows of plugins; nothing else calls a hook.
+
+    What runs is a snapshot that is replaced whole, so that turns go on while another thread
+    changes something. Plugins are told of changes after the lock is given back.
 
     Args:
         entry_points: plugins to discover in place of those installed in this environment.
@@ -62,81 +56,105 @@ class PluginManager:
         *,
         entry_points: Iterable[EntryPoint] | None = None,
     ) -> None:
-        self._loose = paths.plugins
+        self._paths = paths
         self._settings = settings
         self._entry_points = None if entry_points is None else list(entry_points)
         self._lock = threading.RLock()
+        self._depth = 0
+        self._told: list[Callable[[], object]] = []
         self._options = PluginOptions(settings)
         self._loading = PluginLoading(paths, settings, self._options)
-        self._entries: dict[str, Entry] = {}
+        self._cards = Cards(paths.home / CARDS)
+        self._entries = Entries()
+        self._seen: Settings | None = None
+        self._discovered_at = 0.0
         self._app: Any = None
-        self._supply = Supply(self._implementations, settings)
+        self._live: dict[str, tuple[Implementation, ...]] = {}
+        self._supply = Supply(self._live, self._choices)
 
     # Discovery
 
-    def discover(self) -> None:
-        """Find all plugins and load those that are enabled; new ones appear, gone ones go."""
-        with self._lock:
-            culprit = self._loading.guard.culprit()
-            if culprit:
-                self._settings.set(f'plugins."{culprit}".enabled', False)
-            found = [*installed(self._entry_points), *loose(self._loose)]
-            names = {one.name for one in found}
-            for name, entry in list(self._entries.items()):
-                if name not in names and entry.found is not None:
-                    self._drop(entry)
-                    del self._entries[name]
-            for one in found:
-                self._discover_one(one, killed=one.name == culprit)
-            self._supply.clear()
+    def discover(self, *, load: bool = True) -> None:
+        """Find all plugins and load those that are enabled; new ones appear, gone ones go.
 
-    def _discover_one(self, found: Found, *, killed: bool) -> None:
-        known = self._entries.get(found.name)
-        if known is not None and known.found is not None and known.found.path == found.path:
-            if known.found.origin == "package" or known.state == "enabled":
-                return  # it is there already
-        elif known is not None and known.found is not None:
-            known.set_aside(
-                f"Two plugins are called {found.name!r}: {_owner(known.found)} and "
-                f"{_owner(found)}.",
-                "Uninstall one of them.",
-            )
-            self._drop(known)
-            return
-        entry = self._entries[found.name] = Entry(found.name, found)
-        if killed:
-            entry.set_aside(
-                "Its import ended the whole process, so it is skipped.",
-                f"Update it, or uninstall it: jackfield plugins uninstall {found.name}",
-            )
-        elif self._settings.value.plugins.get(found.name, PluginSettings()).enabled is not False:
-            self._loading.load(entry)
+        Args:
+            load: False only lists them, importing none, so that one can be switched off or
+                uninstalled whatever its import does.
+        """
+        with self._changing():
+            if self._discovered_at:
+                discovery.refresh(self._discovered_at)
+            self._discovered_at = time.time()
+            self._cards.read()
+            killed = self._loading.guard.culprits() if load else {}
+            groups: dict[str, list[Found]] = {}
+            for one in discovery.installed(self._entry_points):
+                groups.setdefault(one.name, []).append(one)
+            for one in discovery.loose(self._paths.plugins):
+                groups.setdefault(one.name, []).append(one)
+            for entry in [one for one in self._entries if one.found and one.name not in groups]:
+                self._remove(entry)
+            self._seen = self._settings.value
+            for name, group in groups.items():
+                self._discover_one(name, group, killed.get(name), load=load)
+            self._cards.save()
+
+    def _discover_one(
+        self, name: str, group: list[Found], killed: str | None, *, load: bool
+    ) -> None:
+        chosen = self._choices().get(f"plugin:{name}")
+        found = next((one for one in group if one.owner == chosen), group[0])
+        known = self._entries.find(name)
+        if known is not None:
+            if known.found is None:
+                return  # a program registered its own of that name
+            if known.found.stamp == found.stamp and known.found.path == found.path:
+                known.rivals = tuple(group) if len(group) > 1 else ()
+                if (known.reason == "rivals") is (bool(known.rivals) and found.owner != chosen):
+                    return  # it is there already, as it is
+            self._remove(known)
+            discovery.forget(found.top_package)
+        entry = self._entries.add(Entry(name, found))
+        entry.rivals = tuple(group) if len(group) > 1 else ()
+        entry.card = self._cards.get(name, found.stamp)
+        if killed is not None and killed == found.stamp:
+            self._cards.killed(name, found.stamp)
+            entry.card = self._cards.get(name, found.stamp)
+        if load and self._is_wanted(entry):
+            self._start(entry)
 
     def register(
         self, name: str, plugin_class: type[Plugin], *, config: Mapping[str, Any] | None = None
     ) -> PluginRecord:
-        """Add a plugin that comes from no distribution: for tests and for embedding."""
-        with self._lock:
-            entry = self._entries[name] = Entry(name, None)
-            self._loading.load(entry, plugin_class, config)
-            self._supply.clear()
-            return self.record(name)
+        """Add a plugin that comes from no distribution: for tests and for embedding.
+
+        Raises:
+            PluginConflict: there is one of that name.
+        """
+        with self._changing():
+            if self._entries.find(name) is not None:
+                raise PluginConflict(
+                    f"There is a plugin {name!r} already.", what=f"plugin:{name}", owners=(name,)
+                )
+            entry = self._entries.add(Entry(name, None))
+            self._start(entry, plugin_class, config)
+        return self.record(name)
 
     def unregister(self, name: str) -> None:
         """Take a registered plugin away."""
-        with self._lock:
-            self._drop(self._entry(name))
-            del self._entries[name]
-            self._supply.clear()
+        with self._changing():
+            self._remove(self._entries.get(name))
 
     # What there is
 
     def records(self) -> list[PluginRecord]:
         """All plugins in their order, those that are set aside included."""
+        self._follow_settings()
         with self._lock:
+            order = self._settings.value.plugin_order
             return [
-                record_of(entry, order, self._options)
-                for order, entry in enumerate(sorted(self._entries.values(), key=self._place))
+                record_of(entry, place, self._options.shown(entry))
+                for place, entry in enumerate(self._entries.in_order(order))
             ]
 
     def record(self, name: str) -> PluginRecord:
@@ -145,7 +163,7 @@ class PluginManager:
         Raises:
             PluginNotFound: there is none of that name.
         """
-        self._entry(name)
+        self._entries.get(name)
         return next(one for one in self.records() if one.name == name)
 
     def plugin(self, name: str) -> Plugin:
@@ -155,7 +173,7 @@ class PluginManager:
             PluginNotFound: there is none of that name.
             PluginError: it is not enabled.
         """
-        entry = self._entry(name)
+        entry = self._entries.get(name)
         if entry.plugin is None or entry.state != "enabled":
             raise PluginError(
                 f"Plugin {name!r} is {entry.state}.",
@@ -168,78 +186,70 @@ class PluginManager:
 
     def enable(self, name: str) -> PluginRecord:
         """Switch a plugin on, now and from now on; one that was set aside is tried again."""
-        with self._lock:
-            entry = self._entry(name)
-            if entry.found is not None:
-                self._settings.set(_key(name, "enabled"), True)
+        with self._changing():
+            entry = self._entries.get(name)
+            self._switch(entry, True)
+            self._cards.clear(name)
             if entry.state != "enabled":
-                self._loading.load(entry, entry.kind if entry.found is None else None)
-                self._supply.clear()
-                self._tell(entry, "started", app=self._app)
-            return self.record(name)
+                self._start(entry, entry.kind if entry.found is None else None)
+            self._cards.save()
+        return self.record(name)
 
     def disable(self, name: str) -> PluginRecord:
         """Switch a plugin off, now and from now on, without importing it."""
-        with self._lock:
-            entry = self._entry(name)
-            if entry.found is not None:
-                self._settings.set(_key(name, "enabled"), False)
-            self._tell(entry, "stopped")
-            self._drop(entry)
+        with self._changing():
+            entry = self._entries.get(name)
+            self._switch(entry, False)
+            self._stop(entry)
+            entry.clear()
             entry.state = "disabled"
-            entry.error = entry.advice = ""
-            self._supply.clear()
-            return self.record(name)
+        return self.record(name)
 
     def configure(self, name: str, values: Mapping[str, Any]) -> PluginRecord:
         """Change some of a plugin's options; they take effect at once.
 
         Secrets that are empty stay as they are; None removes one. Options may be corrected while
-        the plugin is set aside for them.
+        the plugin is set aside for them, or disabled.
 
         Raises:
             InvalidRequest: a value that is not valid; ``details['errors']`` by field.
+            PluginError: it cannot even be imported.
         """
-        with self._lock:
-            entry = self._entry(name)
-            kind = entry.kind
-            if kind is None:
-                raise PluginError(
-                    f"Plugin {name!r} has to be enabled before it can be configured.",
-                    hint=f"jackfield plugins enable {name}",
-                    plugin=name,
-                )
-            self._options.save(entry, kind, values)
-            if entry.plugin is None:
-                if entry.state == "set aside":
-                    self._loading.load(entry, kind if entry.found is None else None)
-                    self._supply.clear()
-            else:
-                self._replace_config(entry, entry.plugin, kind)
-            return self.record(name)
+        with self._changing():
+            entry = self._entries.get(name)
+            self._options.save(entry, self._kind(entry), values)
+            self._apply_options(entry)
+        return self.record(name)
 
     def reset(self, name: str) -> PluginRecord:
-        """Return a plugin's options to its author's."""
-        with self._lock:
-            entry = self._entry(name)
-            self._options.forget(entry)
-            if entry.state == "set aside":
-                return self.enable(name)
-            if entry.plugin is not None and entry.kind is not None:
-                self._replace_config(entry, entry.plugin, entry.kind)
-            return self.record(name)
+        """Return a plugin's options to its author's; secrets stay."""
+        with self._changing():
+            entry = self._entries.get(name)
+            self._options.forget(entry, entry.kind)
+            self._apply_options(entry)
+        return self.record(name)
+
+    def clear_failures(self, name: str) -> PluginRecord:
+        """Forget what failed; one that was set aside for its failures runs again."""
+        with self._changing():
+            entry = self._entries.get(name)
+            if entry.reason == "failures":
+                self._start(entry, entry.kind)
+            elif entry.state == "enabled":
+                entry.clear()
+        return self.record(name)
 
     def set_order(self, names: Sequence[str]) -> None:
         """Make plugins run in this order; those not named come after, by name."""
-        for name in names:
-            self._entry(name)
-        self._settings.set("plugin_order", list(names))
-        self._supply.clear()
+        with self._changing():
+            for name in names:
+                self._entries.get(name)
+            self._settings.set("plugin_order", list(dict.fromkeys(names)))
 
     def conflicts(self) -> list[Conflict]:
         """What several plugins offer and only one may."""
-        with self._lock:
-            return self._supply.conflicts()
+        self._follow_settings()
+        return [*self._entries.conflicts(self._choices()), *self._supply.conflicts()]
 
     def choose(self, what: str, owner: str) -> None:
         """Answer a conflict; the choice is kept.
@@ -247,63 +257,57 @@ class PluginManager:
         Raises:
             InvalidRequest: there is no such conflict, or the plugin is no party to it.
         """
-        for conflict in self.conflicts():
-            if conflict.what == what and owner in conflict.owners:
-                self._settings.set(f'choices."{what}"', owner)
-                return
-        raise InvalidRequest(f"{owner!r} cannot be chosen for {what!r}: it does not offer it.")
+        owners = next((one.owners for one in self.conflicts() if one.what == what), ())
+        if owner not in owners:
+            raise InvalidRequest(
+                f"{owner!r} cannot be chosen for {what!r}: it does not offer it.",
+                hint=f"Choose one of: {', '.join(owners)}." if owners else "Nobody has to choose.",
+                param=what,
+            )
+        with self._changing():
+            self._settings.set(("choices", what), owner)
+            if what.startswith("plugin:"):
+                self.discover()
 
     # Typed calls
 
     def loaders(self) -> dict[str, Loader]:
         """Loaders by name."""
-        with self._lock:
-            return self._supply.get("loader")
+        return self._supplied().get("loader")
 
     def model_sources(self) -> dict[str, ModelSource]:
         """Sources of models by name."""
-        with self._lock:
-            return self._supply.get("source")
+        return self._supplied().get("source")
 
     def chat_templates(self) -> dict[str, ChatTemplate]:
         """Named chat templates by name."""
-        with self._lock:
-            return self._supply.get("template")
+        return self._supplied().get("template")
 
     def sampling_presets(self) -> dict[str, SamplingPreset]:
         """Sampling presets by name."""
-        with self._lock:
-            return self._supply.get("preset")
+        return self._supplied().get("preset")
 
     def pages(self) -> list[tuple[str, Page]]:
         """Pages of plugins, each with its plugin's name; those that could not be shown are not."""
-        pages: list[tuple[str, Page]] = []
-        taken = set(BUILT_IN_PAGES)
-        for one in self._implementations("pages"):
-            for page in self._ask(one, "pages") or ():
-                if wrong := wrong_page(page, taken):
-                    one.report(f"pages: {wrong}")
-                    continue
-                taken.add(page.url_path)
-                pages.append((one.plugin, page))
-        return pages
+        return self._supplied().pages()
 
     def commands(self, cli: typer.Typer) -> None:
-        """Let plugins add their commands."""
-        for one in self._implementations("commands"):
-            self._ask(one, "commands", cli=cli)
+        """Let plugins add their commands to those that are there."""
+        surface.add_commands(cli, self._live.get("commands", ()))
 
     def routes(self) -> list[tuple[str, APIRouter]]:
         """Routes of plugins, each with its plugin's name."""
-        asked = [(one.plugin, self._ask(one, "routes")) for one in self._implementations("routes")]
-        return [(name, router) for name, router in asked if router is not None]
+        self._follow_settings()
+        return surface.routes(self._live.get("routes", ()))
 
     def life(self, hook: str, **values: Any) -> None:
         """Tell every enabled plugin of a change: ``started``, ``stopped``, ``model_loaded``..."""
-        if hook == "started":
+        if hook in ("started", "stopped"):
             self._app = values.get("app")
-        for one in self._implementations(hook):
-            self._ask(one, hook, **values)
+            for entry in list(self._entries):
+                entry.started = hook == "started" and entry.state == "enabled"
+        for one in self._live.get(hook, ()):
+            one.ask(hook, **values)
 
     def for_turn(self, on: Iterable[str] = (), off: Iterable[str] = ()) -> TurnPlugins:
         """The plugins of a turn: the enabled ones, with some added and some left out.
@@ -312,123 +316,44 @@ class PluginManager:
             PluginNotFound: a name that no plugin has.
             PluginError: one to be added that is set aside.
         """
-        added, left_out = set(on), set(off)
-        with self._lock:
+        self._follow_settings()
+        added, left_out = frozenset(on), frozenset(off)
+        if not added and not left_out:
+            return TurnPlugins(self._live)
+        with self._changing():
             for name in added | left_out:
-                self._entry(name)
-            for name in added:
-                self._for_this_turn(self._entries[name])
-            taking_part = {
-                name
-                for name, entry in self._entries.items()
-                if (entry.state == "enabled" or name in added) and name not in left_out
-            }
-            return TurnPlugins(
-                {hook: self._implementations(hook, taking_part) for hook in TURN_HOOKS}
-            )
+                self._entries.get(name)
+            for name in sorted(added - left_out):
+                self._lend(self._entries.get(name))
+            taking_part = {one.name for one in self._entries if one.state == "enabled"}
+            return TurnPlugins(self._implementations((taking_part | added) - left_out))
 
     # Inside
 
-    def _replace_config(self, entry: Entry, plugin: Plugin, kind: type[Plugin]) -> None:
-        before = plugin.config
-        plugin.config = self._options.load(entry, kind)
-        self._supply.clear()
-        self._tell(entry, "config_changed", before=before.model_dump())
-
-    def _for_this_turn(self, entry: Entry) -> None:
-        """Make a disabled plugin's object, for a request that asks for it."""
-        if entry.plugin is None:
-            was = entry.state
-            self._loading.load(entry, entry.kind if entry.found is None else None)
-            if entry.state == "set aside":
-                raise PluginError(
-                    f"Plugin {entry.name!r} cannot be used: {entry.error}",
-                    hint=entry.advice,
-                    plugin=entry.name,
-                )
-            entry.state = was
-
-    def _drop(self, entry: Entry) -> None:
-        entry.plugin = None
-        entry.hooks = ()
-
-    def _entry(self, name: str) -> Entry:
-        if name not in self._entries:
-            near = next(iter(get_close_matches(name, self._entries, n=1)), None)
-            raise PluginNotFound(
-                f"There is no plugin {name!r}.",
-                hint=f"Did you mean {near!r}?" if near else "jackfield plugins list shows all.",
-                name=name,
-                nearest=near,
-            )
-        return self._entries[name]
-
-    def _place(self, entry: Entry) -> tuple[int, str]:
-        order = self._settings.value.plugin_order
-        return (order.index(entry.name) if entry.name in order else len(order), entry.name)
-
-    def _implementations(self, hook: str, names: set[str] | None = None) -> list[Implementation]:
-        """Implementations of a hook in order: tryfirst, the user's order, trylast."""
-        with self._lock:
-            found = []
-            for entry in sorted(self._entries.values(), key=self._place):
-                taking_part = entry.state == "enabled" if names is None else entry.name in names
-                if entry.plugin is None or not taking_part or PREFIX + hook not in entry.hooks:
-                    continue
-                function = getattr(entry.plugin, PREFIX + hook)
-                found.append((_rank(function), self._implementation(entry, function)))
-            return [one for _, one in sorted(found, key=lambda pair: pair[0])]
-
-    def _implementation(self, entry: Entry, function: Callable[..., Any]) -> Implementation:
-        return Implementation(
-            plugin=entry.name,
-            function=function,
-            arguments=tuple(inspect.signature(function).parameters),
-            essential=bool(entry.kind and entry.kind.essential),
-            report=partial(self._report, entry),
-        )
-
-    def _report(self, entry: Entry, failure: str) -> None:
-        """Count failures in a row; too many set the plugin aside."""
-        with self._lock:
-            if not failure:
-                entry.failures = 0
-                return
-            entry.failures += 1
-            entry.error = failure
-            entry.advice = f"Tell its author, or disable it: jackfield plugins disable {entry.name}"
-            logging.getLogger(f"jackfield.plugin.{entry.name}").warning("%s", failure)
-            if entry.failures >= MOST_FAILURES and entry.state == "enabled":
-                self._drop(entry)
-                entry.set_aside(
-                    f"It failed {entry.failures} times in a row, the last time in {failure}",
-                    f"Enable it to try again: jackfield plugins enable {entry.name}",
-                )
-                self._supply.clear()
-
-    def _ask(self, one: Implementation, hook: str, **values: Any) -> Any:
-        """Call a hook that is no turn hook; its failure is the plugin's own."""
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the lock, replace the snapshot, then tell plugins what happened to them."""
+        told: list[Callable[[], object]] = []
         try:
-            return one.function(**{name: values[name] for name in one.arguments})
-        except Exception as error:  # noqa: BLE001 - a plugin's own code runs here
-            one.report(f"{hook}: {type(error).__name__}: {error}")
-            return None
+            with self._lock:
+                self._depth += 1
+                try:
+                    yield
+                finally:
+                    self._depth -= 1
+                    if self._depth == 0:
+                        self._seen = self._settings.value if self._seen else None
+                        running = {one.name for one in self._entries if one.state == "enabled"}
+                        self._live = self._implementations(running)
+                        self._supply = Supply(self._live, self._choices)
+                        told, self._told = self._told, []
+        finally:
+            for tell in told:
+                tell()
 
-    def _tell(self, entry: Entry, hook: str, **values: Any) -> None:
-        """Call a life hook of one plugin, if it is running inside a started application."""
-        function = getattr(entry.plugin, PREFIX + hook, None)
-        if function is not None and self._app is not None:
-            self._ask(self._implementation(entry, function), hook, **values)
+    def _supplied(self) -> Supply:
+        self._follow_settings()
+        return self._supply
 
-
-def _rank(function: Callable[..., Any]) -> int:
-    options = getattr(function, "jackfield_impl", {})
-    return 0 if options.get("tryfirst") else 2 if options.get("trylast") else 1
-
-
-def _key(name: str, field: str) -> str:
-    return f'plugins."{name}".{field}'
-
-
-def _owner(found: Found) -> str:
-    return f"the package {found.distribution!r}" if found.distribution else repr(found.path)
+    def _choices(self) -> Mapping[str, str]:
+        return self._settings.value.choices

@@ -52,11 +52,12 @@ Part: TypeAlias = TextPart | MediaPart | ToolCallPart | ToolResultPart
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One message of a conversation."""
+    """One message of a conversation; ``reasoning`` is what a model thought before it spoke."""
 
     role: Role
     parts: tuple[Part, ...] = ()
     name: str = ""
+    reasoning: str = ""
 
     @property
     def text(self) -> str:

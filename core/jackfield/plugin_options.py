@@ -8,9 +8,10 @@ from typing import Any, get_args
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from jackfield.errors import InvalidRequest
+from jackfield.errors import InvalidRequest, PluginError
 from jackfield.plugin import Plugin, PluginConfig
 from jackfield.plugin_record import Entry
+from jackfield.quarantine import by_field
 from jackfield.settings import PluginSettings
 from jackfield.settings_store import SettingsStore
 
@@ -36,55 +37,64 @@ class PluginOptions:
     def save(self, entry: Entry, kind: type[Plugin], values: Mapping[str, Any]) -> None:
         """Check some changed options together with the others, and keep them.
 
+        Saved options that there are no longer are dropped.
+
         Raises:
             InvalidRequest: not valid; ``details['errors']`` has a message for each field.
+            PluginError: the plugin's own check of them failed.
         """
-        hidden = _secret_names(kind)
-        secrets = {name: value for name, value in values.items() if name in hidden and value != ""}
-        plain = {**self._saved(entry), **{n: v for n, v in values.items() if n not in hidden}}
-        plain = {name: value for name, value in plain.items() if name in kind.Config.model_fields}
-        unknown = [name for name in values if name not in kind.Config.model_fields]
+        fields = kind.Config.model_fields
+        hidden = {name for name, field in fields.items() if _is_secret(field)}
+        unknown = [name for name in values if name not in fields]
         if unknown:
             raise InvalidRequest(
                 f"Plugin {entry.name!r} has no option {unknown[0]!r}.",
-                hint=f"It has: {', '.join(kind.Config.model_fields) or 'none'}.",
+                hint=f"It has: {', '.join(fields) or 'none'}.",
                 param=unknown[0],
-                errors={unknown[0]: "There is no such option."},
+                errors=dict.fromkeys(unknown, "There is no such option."),
             )
-        given = {name: value for name, value in secrets.items() if value is not None}
-        kept = {n: v for n, v in self._secrets(entry, kind).items() if n not in secrets}
-        try:
-            checked = kind.Config.model_validate({**plain, **kept, **given})
-        except ValidationError as error:
-            errors = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors()}
-            field, words = next(iter(errors.items()))
-            raise InvalidRequest(
-                f"The option {field!r} of plugin {entry.name!r} cannot be used: {words}.",
-                param=field,
-                errors=errors,
-            ) from error
+        secrets = {name: one for name, one in values.items() if name in hidden and one != ""}
+        given = {name: one for name, one in secrets.items() if one is not None}
+        plain = {name: one for name, one in self._saved(entry).items() if name in fields}
+        plain |= {name: one for name, one in values.items() if name not in hidden}
+        kept = {n: one for n, one in self._secrets(entry, kind).items() if n not in secrets}
+        checked = _checked(entry, kind, {**plain, **kept, **given})
         shown = checked.model_dump(mode="json", exclude=hidden, exclude_defaults=True)
+        empty = [name for name, one in shown.items() if one is None]
+        if empty:
+            raise InvalidRequest(
+                f"The option {empty[0]!r} of plugin {entry.name!r} cannot be empty: its default "
+                f"is {fields[empty[0]].get_default(call_default_factory=True)!r}.",
+                param=empty[0],
+                errors=dict.fromkeys(empty, "This cannot be empty."),
+            )
         if entry.found is None:
-            self._unsaved[entry.name] = {**shown, **given}
+            self._unsaved[entry.name] = {**shown, **kept, **given}
             return
         for name, value in secrets.items():
-            self._settings.set_secret(f"plugin:{entry.name}", name, _reveal(value))
-        self._settings.set(f'plugins."{entry.name}".config', shown)
+            self._settings.set_secret(entry.name, name, _reveal(value))
+        self._settings.set(("plugins", entry.name, "config"), shown)
 
-    def forget(self, entry: Entry) -> None:
-        """Return to the author's options."""
-        self._unsaved.pop(entry.name, None)
-        if entry.found is not None:
-            self._settings.unset(f'plugins."{entry.name}".config')
+    def forget(self, entry: Entry, kind: type[Plugin] | None) -> None:
+        """Return to the author's options; secrets stay."""
+        secrets = self._secrets(entry, kind) if kind is not None else {}
+        if entry.found is None:
+            self._unsaved[entry.name] = dict(secrets)
+        else:
+            self._settings.unset(("plugins", entry.name, "config"))
 
-    def shown(self, entry: Entry, kind: type[Plugin]) -> dict[str, Any]:
+    def shown(self, entry: Entry) -> dict[str, Any]:
         """Options as JSON, with secrets as "set" or "", whether or not they are valid."""
+        kind = entry.kind
+        if kind is None:
+            return self._saved(entry) if entry.found is not None else {}
         try:
             values = self.load(entry, kind).model_dump(mode="json")
-        except ValidationError:
+        except Exception:  # noqa: BLE001 - a plugin's own validators run here
             values = self._saved(entry)
         secrets = self._secrets(entry, kind)
-        return {**values, **{n: "set" if secrets.get(n) else "" for n in _secret_names(kind)}}
+        hidden = [name for name, field in kind.Config.model_fields.items() if _is_secret(field)]
+        return {**values, **{name: "set" if secrets.get(name) else "" for name in hidden}}
 
     def _saved(self, entry: Entry) -> dict[str, Any]:
         if entry.found is None:
@@ -92,15 +102,33 @@ class PluginOptions:
         return dict(self._settings.value.plugins.get(entry.name, PluginSettings()).config)
 
     def _secrets(self, entry: Entry, kind: type[Plugin]) -> dict[str, str]:
+        hidden = [name for name, field in kind.Config.model_fields.items() if _is_secret(field)]
         if entry.found is None:
-            return {}
-        owner = f"plugin:{entry.name}"
-        found = {name: self._settings.secret(owner, name) for name in _secret_names(kind)}
+            kept = self._unsaved.get(entry.name, {})
+            found = {name: _reveal(kept.get(name)) for name in hidden}
+        else:
+            found = {name: self._settings.secret(entry.name, name) for name in hidden}
         return {name: value for name, value in found.items() if value}
 
 
-def _secret_names(kind: type[Plugin]) -> set[str]:
-    return {name for name, field in kind.Config.model_fields.items() if _is_secret(field)}
+def _checked(entry: Entry, kind: type[Plugin], values: dict[str, Any]) -> PluginConfig:
+    try:
+        return kind.Config.model_validate(values)
+    except ValidationError as error:
+        errors = by_field(error)
+        field, words = next(iter(errors.items()))
+        raise InvalidRequest(
+            f"The option {field!r} of plugin {entry.name!r} cannot be used: {words}.",
+            hint="Nothing was changed.",
+            param=field,
+            errors=errors,
+        ) from error
+    except Exception as error:  # noqa: BLE001 - a plugin's own validators run here
+        raise PluginError(
+            f"Plugin {entry.name!r} failed to check its options: {type(error).__name__}: {error}",
+            hint="Nothing was changed. Tell its author.",
+            plugin=entry.name,
+        ) from error
 
 
 def _is_secret(field: FieldInfo) -> bool:

@@ -1,77 +1,122 @@
-"""What plugins supply by name: loaders, templates, presets, sources; and who may, if several do."""
+"""What plugins supply by name, and who may where several offer the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from jackfield.catalog.source import ModelSource
+from jackfield.loader import Loader
+from jackfield.page import Page
+from jackfield.page_check import known_icons, wrong_page
 from jackfield.plugin_record import Conflict
-from jackfield.settings_store import SettingsStore
+from jackfield.sampling import SamplingPreset
+from jackfield.templates.template import ChatTemplate
 from jackfield.turn_plugins import Implementation
 
-KINDS: Mapping[str, tuple[str, Callable[[Any], tuple[str, Any]]]] = {
-    "loader": ("loaders", lambda kind: (kind.name, kind())),
-    "source": ("model_sources", lambda source: (source.name, source)),
-    "template": ("chat_templates", lambda template: (template.name, template)),
-    "preset": ("sampling_presets", lambda preset: (preset.name, preset)),
+HOOKS: Mapping[str, str] = {
+    "loader": "loaders",
+    "source": "model_sources",
+    "template": "chat_templates",
+    "preset": "sampling_presets",
+    "page": "pages",
 }
-"""Kind of thing to the hook that supplies it, and how to name and make one."""
+"""Kind of thing to the hook that supplies it."""
+
+Offers = dict[str, dict[str, Any]]
+"""Name to owner to thing."""
 
 
 class Supply:
-    """Asks plugins once, until they change.
+    """What one set of running plugins supplies; another set has another.
 
     Args:
-        implementations: the implementations of a hook, in order.
+        live: the implementations of each hook, in order.
+        choices: what the user answered, ``kind:name`` to owner.
     """
 
     def __init__(
-        self, implementations: Callable[[str], list[Implementation]], settings: SettingsStore
+        self,
+        live: Mapping[str, tuple[Implementation, ...]],
+        choices: Callable[[], Mapping[str, str]],
     ) -> None:
-        self._implementations = implementations
-        self._settings = settings
-        self._offers: dict[str, dict[str, dict[str, Any]]] = {}
-
-    def clear(self) -> None:
-        """Forget what plugins supplied: they have changed."""
-        self._offers = {}
+        self._live = live
+        self._choices = choices
+        self._kept: dict[str, Offers] = {}
 
     def get(self, kind: str) -> dict[str, Any]:
         """Things of a kind by name; those that several offer only once one was chosen."""
-        chosen = self._settings.value.choices
+        chosen = self._choices()
         things = {}
-        for name, owners in self._asked(kind).items():
+        for name, owners in self._offers(kind).items():
             owner = chosen.get(f"{kind}:{name}", "") if len(owners) > 1 else next(iter(owners))
             if owner in owners:
                 things[name] = owners[owner]
         return things
 
+    def pages(self) -> list[tuple[str, Page]]:
+        """Pages with their plugins' names, asked for anew each time."""
+        self._kept.pop("page", None)
+        shown = self.get("page").values()
+        owners = {
+            id(page): owner
+            for many in self._offers("page").values()
+            for owner, page in many.items()
+        }
+        return [(owners[id(page)], page) for page in shown]
+
     def conflicts(self) -> list[Conflict]:
         """Names that several plugins offer."""
-        chosen = self._settings.value.choices
+        chosen = self._choices()
         return [
-            Conflict(f"{kind}:{name}", tuple(owners), chosen.get(f"{kind}:{name}"))
-            for kind in KINDS
-            for name, owners in self._asked(kind).items()
+            Conflict(f"{kind}:{name}", tuple(owners), _valid(chosen, f"{kind}:{name}", owners))
+            for kind in HOOKS
+            for name, owners in self._offers(kind).items()
             if len(owners) > 1
         ]
 
-    def _asked(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Name to owner to thing."""
-        if kind not in self._offers:
-            hook, make = KINDS[kind]
-            offers: dict[str, dict[str, Any]] = {}
-            for one in self._implementations(hook):
-                for name, thing in self._ask(one, hook, make):
-                    offers.setdefault(name, {})[one.plugin] = thing
-            self._offers[kind] = offers
-        return self._offers[kind]
+    def _offers(self, kind: str) -> Offers:
+        kept = self._kept.get(kind)
+        if kept is not None:
+            return kept
+        offers: Offers = {}
+        icons = known_icons() if kind == "page" and self._live.get("pages") else frozenset()
+        for one in self._live.get(HOOKS[kind], ()):
+            for given in one.ask(HOOKS[kind], many=True):
+                try:
+                    name, thing = _named(kind, given, icons)
+                except Exception as error:  # noqa: BLE001 - a plugin's own code runs here
+                    one.note(HOOKS[kind], f"{type(error).__name__}: {error}")
+                    continue
+                if one.plugin in offers.get(name, {}):
+                    one.note(HOOKS[kind], f"it offers the {kind} {name!r} twice")
+                    continue
+                offers.setdefault(name, {})[one.plugin] = thing
+        self._kept[kind] = offers
+        return offers
 
-    def _ask(
-        self, one: Implementation, hook: str, make: Callable[[Any], tuple[str, Any]]
-    ) -> list[tuple[str, Any]]:
-        try:
-            return [make(thing) for thing in one.function() or ()]
-        except Exception as error:  # noqa: BLE001 - a plugin's own code runs here
-            one.report(f"{hook}: {type(error).__name__}: {error}")
-            return []
+
+def _valid(chosen: Mapping[str, str], what: str, owners: Iterable[str]) -> str | None:
+    """The choice that was made, unless that plugin no longer offers it."""
+    owner = chosen.get(what)
+    return owner if owner in owners else None
+
+
+def _named(kind: str, given: Any, icons: frozenset[str]) -> tuple[str, Any]:
+    """A thing and its name. Raises TypeError where it is not what it should be."""
+    if kind == "page":
+        if wrong := wrong_page(given, icons):
+            raise TypeError(wrong)
+        return given.url_path, given
+    if kind == "loader":
+        if not (isinstance(given, type) and issubclass(given, Loader)):
+            raise TypeError(f"{given!r} is not a class derived from jackfield.Loader")
+        thing: Any = given()
+    else:
+        wanted = {"source": ModelSource, "template": ChatTemplate, "preset": SamplingPreset}[kind]
+        if not isinstance(given, wanted):
+            raise TypeError(f"{given!r} is not a jackfield.{wanted.__name__}")
+        thing = given
+    if not isinstance(thing.name, str) or not thing.name:
+        raise TypeError(f"{given!r} has no name")
+    return thing.name, thing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -81,7 +82,7 @@ class Trace(msgspec.Struct):
 class TraceStore:
     """The latest traces in memory; those of saved messages also in the database."""
 
-    def __init__(self, conversations: Conversations) -> None:
+    def __init__(self, conversations: Callable[[], Conversations]) -> None:
         self._conversations = conversations
         self._latest: dict[str, Trace] = {}
 
@@ -97,7 +98,7 @@ class TraceStore:
         Raises:
             NotFound: it is too old, or there never was such a turn.
         """
-        trace = self._latest.get(turn_id) or self._conversations.trace(turn_id)
+        trace = self._latest.get(turn_id) or self._conversations().trace(turn_id)
         if trace is None:
             raise NotFound(
                 f"There is no trace of turn {turn_id!r}.",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import msgspec
 
 from jackfield.errors import PluginError, TurnRefused
-from jackfield.messages import Event, Passage, TextEvent
+from jackfield.messages import Event, Message, Passage
+from jackfield.quarantine import TURN_HOOKS
 from jackfield.sampling import SamplingParams
-from jackfield.trace import Trace
 
 if TYPE_CHECKING:
     from jackfield.pipeline import Turn
+    from jackfield.trace import Trace
 
 
 class Implementation(msgspec.Struct, frozen=True):
@@ -25,203 +25,241 @@ class Implementation(msgspec.Struct, frozen=True):
     Attributes:
         arguments: the names it takes, fewer than the specification's perhaps.
         essential: its failure fails the turn.
-        report: told of a failure (its text) or of success ("").
+        report: told of the hook and its failure, or "" for success.
+        note: told of the hook and something wrong that does not count as a failure.
     """
 
     plugin: str
     function: Callable[..., Any]
     arguments: tuple[str, ...]
+    is_async: bool
     essential: bool
-    report: Callable[[str], None]
+    report: Callable[[str, str], None]
+    note: Callable[[str, str], None]
 
-    async def call(self, values: dict[str, Any]) -> Any:
+    def ask(self, hook: str, *, many: bool = False, **values: Any) -> Any:
+        """Call a hook that is no turn hook; its failure is reported and gives None.
+
+        Args:
+            many: the answer is a list; a failure or None gives an empty one.
+        """
+        try:
+            answer = self.function(**self.taken(values))
+            answer = list(answer or ()) if many else answer
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code runs here
+            self.report(hook, f"{type(error).__name__}: {error}")
+            return [] if many else None
+        self.report(hook, "")
+        return answer
+
+    async def call(self, values: Mapping[str, Any]) -> Any:
         """Call it with those of the values that it takes: in a thread unless it is ``async``."""
-        taken = {name: values[name] for name in self.arguments}
-        if inspect.iscoroutinefunction(self.function):
+        taken = self.taken(values)
+        if self.is_async:
             return await self.function(**taken)
-        return await anyio.to_thread.run_sync(lambda: self.function(**taken))
+        # A turn that is cancelled goes at once; what a slow hook still returns is dropped.
+        return await anyio.to_thread.run_sync(
+            _shielded, self.function, taken, abandon_on_cancel=True
+        )
+
+    def taken(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the values that it takes."""
+        return {name: values[name] for name in self.arguments}
+
+
+def _shielded(function: Callable[..., Any], values: dict[str, Any]) -> Any:
+    """Call a function; StopIteration would be lost on its way out of a thread."""
+    try:
+        return function(**values)
+    except StopIteration as error:
+        raise RuntimeError("StopIteration was raised") from error
 
 
 class TurnPlugins:
     """A snapshot of the plugins that take part in a turn, in their order."""
 
-    def __init__(self, implementations: dict[str, list[Implementation]]) -> None:
+    def __init__(self, implementations: Mapping[str, Sequence[Implementation]]) -> None:
         self._implementations = implementations
 
     @property
     def names(self) -> list[str]:
         """Plugins with at least one turn hook."""
-        return sorted({one.plugin for many in self._implementations.values() for one in many})
+        return sorted(
+            {one.plugin for hook in TURN_HOOKS for one in self._implementations.get(hook, ())}
+        )
 
     def implements(self, hook: str) -> bool:
         """Whether any plugin has a hook, named without its prefix."""
         return bool(self._implementations.get(hook))
 
     async def before_turn(self, turn: Turn, trace: Trace) -> None:
-        """Let plugins prepare or refuse the turn.
+        """Let plugins prepare or refuse the turn; what a failing one changed is put back.
 
         Raises:
             TurnRefused: one declined it.
         """
-        await self._each("before_turn", None, {"turn": turn}, trace)
+        for one in self._implementations.get("before_turn", ()):
+            started = time.perf_counter()
+            before = _contents(turn)
+            try:
+                await one.call({"turn": turn})
+            except TurnRefused as error:
+                trace.add(one.plugin, "before_turn", started, "", "", f"refused: {error.message}")
+                raise
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code runs here
+                vars(turn).clear()
+                vars(turn).update(before)
+                failed(one, "before_turn", started, error, trace)
+                continue
+            one.report("before_turn", "")
+            trace.add(one.plugin, "before_turn", started, *_difference(before, _contents(turn)))
 
     async def transform_input(self, text: str, turn: Turn, trace: Trace) -> str:
         """The user's text as the model will read it."""
-        changed: str = await self._each(
-            "transform_input", "text", {"text": text, "turn": turn}, trace
-        )
+        changed: str = await self._each("transform_input", "text", text, turn, trace)
         return changed
 
     async def add_context(self, turn: Turn, trace: Trace) -> list[Passage]:
         """Passages of all plugins."""
         passages: list[Passage] = []
         for one in self._implementations.get("add_context", ()):
-            found = await self._call(one, "add_context", {"turn": turn}, trace, before="")
-            for passage in found or ():
-                passages.append(passage)
+            found = await _call(one, "add_context", {"turn": turn}, trace, _passages, "")
+            passages += found or ()
         return passages
 
     async def modify_sampling(
         self, params: SamplingParams, turn: Turn, trace: Trace
     ) -> SamplingParams:
         """The sampling parameters after all changes."""
-        values = {"params": params, "turn": turn}
-        changed: SamplingParams = await self._each("modify_sampling", "params", values, trace)
+        changed: SamplingParams = await self._each("modify_sampling", "params", params, turn, trace)
         return changed
 
     async def transform_prompt(self, prompt: str, turn: Turn, trace: Trace) -> str:
         """The rendered prompt after all changes."""
-        values = {"prompt": prompt, "turn": turn}
-        changed: str = await self._each("transform_prompt", "prompt", values, trace)
+        changed: str = await self._each("transform_prompt", "prompt", prompt, turn, trace)
         return changed
-
-    async def transform_reply(self, reply: str, turn: Turn, trace: Trace) -> str:
-        """The whole reply after all changes."""
-        values = {"reply": reply, "turn": turn}
-        changed: str = await self._each("transform_reply", "reply", values, trace)
-        return changed
-
-    async def after_turn(self, turn: Turn, trace: Trace) -> None:
-        """Tell plugins how the turn went."""
-        await self._each("after_turn", None, {"turn": turn, "trace": trace}, trace)
 
     def filter_stream(
         self, events: AsyncIterator[Event], turn: Turn, trace: Trace
     ) -> AsyncIterator[Event]:
         """The stream wrapped by each plugin in turn."""
-        for one in self._implementations.get("filter_stream", ()):
-            events = _filtered(one, events, turn, trace)
+        many = self._implementations.get("filter_stream", ())
+        if many:
+            from jackfield.stream_filter import StreamFilter
+
+            for one in many:
+                events = StreamFilter(one, events, turn, trace).run()
         return events
 
-    async def _each(
-        self, hook: str, value: str | None, values: dict[str, Any], trace: Trace
-    ) -> Any:
+    async def transform_reply(self, reply: str, turn: Turn, trace: Trace) -> str:
+        """The whole reply after all changes."""
+        changed: str = await self._each("transform_reply", "reply", reply, turn, trace)
+        return changed
+
+    async def after_turn(self, turn: Turn, trace: Trace) -> None:
+        """Tell plugins how the turn went."""
+        for one in self._implementations.get("after_turn", ()):
+            values = {"turn": turn, "trace": trace}
+            await _call(one, "after_turn", values, trace, lambda _: None, "")
+
+    async def _each(self, hook: str, name: str, value: Any, turn: Turn, trace: Trace) -> Any:
         """Call a hook of every plugin; each gets the value that the one before it returned."""
+        check = _params if name == "params" else _text
         for one in self._implementations.get(hook, ()):
-            before = _shown(values[value]) if value else ""
-            expected = type(values[value]) if value else None
-            returned = await self._call(one, hook, values, trace, before=before, expected=expected)
-            if value and returned is not None:
-                values = {**values, value: returned}
-        return values[value] if value else None
-
-    async def _call(
-        self,
-        one: Implementation,
-        hook: str,
-        values: dict[str, Any],
-        trace: Trace,
-        *,
-        before: str,
-        expected: type | None = None,
-    ) -> Any:
-        """Call one implementation, record it, and pass over its failure."""
-        started = time.perf_counter()
-        try:
-            returned = await one.call(values)
-            _check(returned, hook, expected)
-        except TurnRefused:
-            trace.add(one.plugin, hook, started, before, before, "refused the turn")
-            raise
-        except Exception as error:  # noqa: BLE001 - a plugin's own code runs here
-            self._failed(one, hook, started, error, trace)
-            return None
-        one.report("")
-        after = before if returned is None else _shown(returned)
-        trace.add(one.plugin, hook, started, before, after)
-        return returned
-
-    def _failed(
-        self, one: Implementation, hook: str, started: float, error: Exception, trace: Trace
-    ) -> None:
-        words = f"{type(error).__name__}: {error}"
-        trace.add(one.plugin, hook, started, "", "", words)
-        one.report(f"{hook}: {words}")
-        if one.essential:
-            raise PluginError(
-                f"Plugin {one.plugin!r} failed in {hook} and the turn cannot do without it: "
-                f"{words}.",
-                hint="Correct its settings, or leave it out of this turn.",
-                plugin=one.plugin,
-            ) from error
+            values = {name: value, "turn": turn}
+            returned = await _call(one, hook, values, trace, check, _shown(value))
+            if returned is not None:
+                value = returned
+        return value
 
 
-async def _filtered(
-    one: Implementation, events: AsyncIterator[Event], turn: Turn, trace: Trace
-) -> AsyncIterator[Event]:
-    """One plugin's filter over a stream; if it raises, what it held and the rest pass through."""
+async def _call(
+    one: Implementation,
+    hook: str,
+    values: Mapping[str, Any],
+    trace: Trace,
+    check: Callable[[Any], Any],
+    before: str,
+) -> Any:
+    """Call one implementation, record it, and pass over its failure.
+
+    Args:
+        check: raises TypeError or ValueError for a value that cannot be used; returns it.
+        before: the value it was given, as text.
+    """
     started = time.perf_counter()
-    held: list[Event] = []
-    taken: list[str] = []
-    given: list[str] = []
-
-    async def source() -> AsyncIterator[Event]:
-        async for event in events:
-            held.append(event)
-            taken.append(event.text if isinstance(event, TextEvent) else "")
-            yield event
-
-    failure: Exception | None = None
     try:
-        async for event in _wrapped(one, source(), turn):
-            held.clear()
-            given.append(event.text if isinstance(event, TextEvent) else "")
-            yield event
-    except Exception as error:  # noqa: BLE001 - a plugin's own code runs here
-        failure = error
-    if failure is None:
-        one.report("")
-        trace.add(one.plugin, "filter_stream", started, "".join(taken), "".join(given))
-        return
-    TurnPlugins({})._failed(one, "filter_stream", started, failure, trace)
-    for event in held:
-        yield event
-    async for event in events:
-        yield event
+        returned = await one.call(values)
+        returned = None if returned is None else check(returned)
+    except TurnRefused as error:
+        trace.add(one.plugin, hook, started, before, before, f"refused: {error.message}")
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code runs here
+        failed(one, hook, started, error, trace)
+        return None
+    one.report(hook, "")
+    trace.add(one.plugin, hook, started, before, before if returned is None else _shown(returned))
+    return returned
 
 
-def _wrapped(one: Implementation, source: AsyncIterator[Event], turn: Turn) -> AsyncIterator[Event]:
-    """What the plugin returns for a stream; None leaves it as it is."""
-    values = {"events": source, "turn": turn}
-    wrapped = one.function(**{name: values[name] for name in one.arguments})
-    if wrapped is None:
-        return source
-    if not hasattr(wrapped, "__aiter__"):
-        raise TypeError(f"filter_stream returned {type(wrapped).__name__}, not an async iterator")
-    stream: AsyncIterator[Event] = wrapped
-    return stream
+def failed(
+    one: Implementation, hook: str, started: float, error: BaseException, trace: Trace
+) -> None:
+    """Record the failure of a hook.
+
+    Raises:
+        PluginError: the turn cannot do without the plugin.
+    """
+    words = f"{type(error).__name__}: {error}"
+    trace.add(one.plugin, hook, started, "", "", words)
+    one.report(hook, words)
+    if one.essential:
+        raise PluginError(
+            f"Plugin {one.plugin!r} failed in {hook} and the turn cannot do without it: {words}.",
+            hint="Correct its options, or leave it out of this turn.",
+            plugin=one.plugin,
+        ) from error
 
 
-def _check(returned: Any, hook: str, expected: type | None) -> None:
-    """Refuse a value of the wrong type before anything else trips over it."""
-    if hook == "add_context" and returned is not None:
-        wrong = not isinstance(returned, Sequence) or any(
-            not isinstance(passage, Passage) for passage in returned
-        )
-        if wrong:
-            raise TypeError("add_context returns a list of Passage")
-    if expected and returned is not None and not isinstance(returned, expected):
-        raise TypeError(f"{hook} returned {type(returned).__name__} instead of {expected.__name__}")
+def _text(returned: Any) -> str:
+    if not isinstance(returned, str):
+        raise TypeError(f"it returned {type(returned).__name__} instead of str")
+    return returned
+
+
+def _params(returned: Any) -> SamplingParams:
+    """Sampling parameters with their bounds checked: ``model_copy`` does not."""
+    if not isinstance(returned, SamplingParams):
+        raise TypeError(f"it returned {type(returned).__name__} instead of SamplingParams")
+    return SamplingParams.model_validate(
+        {name: getattr(returned, name) for name in returned.model_fields_set}
+    )
+
+
+def _passages(returned: Any) -> list[Passage]:
+    if isinstance(returned, str) or not isinstance(returned, Sequence):
+        raise TypeError(f"it returned {type(returned).__name__} instead of a list of Passage")
+    for passage in returned:
+        if not isinstance(passage, Passage):
+            raise TypeError(f"it returned a list with {type(passage).__name__} in it")
+    return list(returned)
+
+
+def _contents(turn: Any) -> dict[str, Any]:
+    """What a turn holds, safe from later changes of its lists and tables."""
+    return {
+        name: value.copy() if isinstance(value, list | dict) else value
+        for name, value in vars(turn).items()
+    }
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, str]:
+    """What differs between two turns, as text."""
+    names = [name for name in after if before.get(name) != after[name]]
+    return (
+        "\n".join(f"{name}: {_shown(before.get(name))}" for name in names),
+        "\n".join(f"{name}: {_shown(after[name])}" for name in names),
+    )
 
 
 def _shown(value: Any) -> str:
@@ -230,4 +268,10 @@ def _shown(value: Any) -> str:
         return value
     if isinstance(value, SamplingParams):
         return msgspec.json.encode(value.changed()).decode()
-    return "\n\n".join(f"[{passage.title}] {passage.text}" for passage in value)
+    if isinstance(value, Message):
+        return f"{value.role}: {value.text}"
+    if isinstance(value, Passage):
+        return f"[{value.title}] {value.text}"
+    if isinstance(value, list | tuple):
+        return "\n\n".join(_shown(one) for one in value)
+    return str(value)

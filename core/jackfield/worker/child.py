@@ -103,7 +103,7 @@ class Child:
         threading.Thread(target=self._reader, name="orders", daemon=True).start()
         try:
             self._model = self._loaded(self._load.get())
-        except Exception as error:  # noqa: BLE001 - a loader's own code ran
+        except Exception as error:
             log.exception("The model could not be loaded")
             self._outlet.send(packed(error, 0, otherwise=LoadFailed))
             self._leave(1)
@@ -139,10 +139,15 @@ class Child:
     def _reader(self) -> None:
         """Read orders until the host is gone, which ends the process whatever else runs."""
         reader: frames.FrameReader[frames.Order] = frames.FrameReader(frames.Order)
-        while data := os.read(self._read, 1 << 16):
-            for order in reader.feed(data):
-                self._obey(order)
-        os._exit(0)
+        code = 0
+        try:
+            while data := os.read(self._read, 1 << 16):
+                for order in reader.feed(data):
+                    self._obey(order)
+        except Exception:
+            log.exception("An order could not be read")
+            code = 1
+        os._exit(code)
 
     def _obey(self, order: frames.Order) -> None:
         match order:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -154,11 +155,20 @@ class FrameWriter:
         return bytes(buffer)
 
 
+def _decoded(kind: type, value: Any) -> Any:
+    """A value of a type that msgpack does not know: paths, sent as text."""
+    if issubclass(kind, Path):
+        return kind(value)
+    raise NotImplementedError(kind)
+
+
 class FrameReader(Generic[Frame]):
     """Takes frames out of a stream of bytes, however it is cut."""
 
     def __init__(self, kinds: Any) -> None:
-        self._decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(kinds)
+        self._decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(
+            kinds, dec_hook=_decoded
+        )
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:

@@ -1,0 +1,205 @@
+"""``/api/models``: what is here, what is loaded, and loading and unloading it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from jackfield.api.context import App
+from jackfield.api.errors import ErrorResponse
+from jackfield.application import Application
+from jackfield.catalog.model import CatalogModel
+from jackfield.engine import Resident, UnloadReport
+from jackfield.api.structs import model_of
+from jackfield.errors import InvalidRequest, JackfieldError
+from jackfield.loader import MemoryEstimate, ModelInfo
+
+import msgspec
+
+router = APIRouter(prefix="/api", tags=["models"], responses={404: {"model": ErrorResponse}})
+
+
+class ResidentModel(BaseModel):
+    """A model in memory, or on its way there or out."""
+
+    model: str
+    loader: str
+    state: str = Field(description="'loading', 'ready', 'unloading' or 'failed'")
+    stage: str = Field(description="What is being done")
+    progress: float = Field(description="0 to 1")
+    options: dict[str, Any]
+    pid: int | None
+    memory: int = Field(description="Bytes of its process")
+    memory_before_load: int = Field(description="Bytes of Jackfield before it was loaded")
+    active: int = Field(description="Requests it is answering")
+    queued: int = Field(description="Requests that wait for it")
+    loaded_at: float = Field(description="Seconds since 1970, 0 if it is not loaded yet")
+    last_used: float
+    load_seconds: float
+    error: str
+    info: model_of(ModelInfo) | None  # type: ignore[valid-type]  # a class that is made here
+
+
+class KnownModel(BaseModel):
+    """A model on this computer."""
+
+    name: str
+    path: str
+    format: str
+    size: int = Field(description="Bytes of its weights")
+    architecture: str
+    parameters: int = Field(description="Number of weights, 0 if unknown")
+    quantization: str
+    context_length: int = Field(description="Tokens it was trained for, 0 if unknown")
+    has_chat_template: bool
+    license: str
+    source: str
+    error: str = Field(description="Why it cannot be used, empty if it can")
+    loader: str = Field(description="The loader that would open it, empty if none does")
+    resident: ResidentModel | None
+
+
+class LoadRequest(BaseModel):
+    """How to load a model."""
+
+    loader: str = Field("", description="Empty: the one set for it, or the best match")
+    options: dict[str, Any] | None = Field(None, description="Load options; not given: as set")
+
+
+class Estimate(model_of(MemoryEstimate)):  # type: ignore[misc]  # a class that is made here
+    """Memory that a model would need, in bytes."""
+
+    total: int
+    free: int = Field(description="What the computer has to give, in bytes")
+
+
+class LoaderDescription(BaseModel):
+    """A loader, and the options it takes."""
+
+    name: str
+    extensions: list[str]
+    options: dict[str, Any] = Field(description="JSON schema of its load options")
+
+
+class Done(BaseModel):
+    """It was done."""
+
+    done: bool = True
+
+
+@router.get("/models", response_model=list[KnownModel])
+def list_models(app: App) -> Any:
+    """All models on this computer, broken ones with their error."""
+    return [_known(one, app) for one in app.catalog.scan()]
+
+
+@router.get("/models/{model}", response_model=KnownModel)
+def get_model(model: str, app: App) -> Any:
+    """One model."""
+    return _known(app.catalog.find(model), app)
+
+
+@router.delete("/models/{model}", response_model=Done)
+async def delete_model(model: str, app: App) -> Any:
+    """Delete a model's files; it must not be loaded."""
+    import anyio
+
+    entry = await anyio.to_thread.run_sync(app.catalog.find, model)
+    if app.engine.resident(entry.name) is not None:
+        raise InvalidRequest(
+            f"The model {entry.name!r} is loaded.", hint="Unload it first.", param="model"
+        )
+    await anyio.to_thread.run_sync(app.catalog.remove, entry.name)
+    return Done()
+
+
+@router.post("/models/{model}/load", response_model=ResidentModel)
+async def load_model(model: str, app: App, sent: LoadRequest, wait: bool = False) -> Any:
+    """Load a model, or load it again with other options; with ``wait``, answer when it is ready."""
+    if wait:
+        resident = await app.engine.load(model, loader=sent.loader, options=sent.options)
+    else:
+        resident = app.engine.begin_load(model, loader=sent.loader, options=sent.options)
+    return _resident(resident)
+
+
+@router.post("/models/{model}/unload", response_model=model_of(UnloadReport))
+async def unload_model(model: str, app: App) -> Any:
+    """Unload a model and report the memory before and after."""
+    return msgspec.to_builtins(await app.engine.unload(model))
+
+
+@router.post("/models/{model}/estimate", response_model=Estimate)
+def estimate(model: str, app: App, sent: LoadRequest) -> Any:
+    """How much memory a model would need with these options, and how much there is."""
+    needed, free = app.engine.estimate(model, loader=sent.loader, options=sent.options)
+    return {**msgspec.to_builtins(needed), "total": needed.total, "free": free}
+
+
+@router.get("/residents", response_model=list[ResidentModel])
+async def residents(app: App) -> Any:
+    """Models in memory, or on their way there or out."""
+    return [_resident(one) for one in app.engine.residents()]
+
+
+@router.get("/loaders", response_model=list[LoaderDescription])
+def loaders(app: App) -> Any:
+    """All loaders with their options as JSON schemas."""
+    return [
+        LoaderDescription(
+            name=name,
+            extensions=list(loader.extensions),
+            options=loader.Options.model_json_schema(),
+        )
+        for name, loader in app.plugins.loaders().items()
+    ]
+
+
+def _known(entry: CatalogModel, app: Application) -> KnownModel:
+    resident = app.engine.resident(entry.name)
+    return KnownModel(
+        name=entry.name,
+        path=str(entry.path),
+        format=entry.format,
+        size=entry.size,
+        architecture=entry.architecture,
+        parameters=entry.parameters,
+        quantization=entry.quantization,
+        context_length=entry.context_length,
+        has_chat_template=bool(entry.chat_template),
+        license=entry.license,
+        source=entry.source,
+        error=entry.error,
+        loader="" if entry.error else _loader(entry, app),
+        resident=_resident(resident) if resident else None,
+    )
+
+
+def _loader(entry: CatalogModel, app: Application) -> str:
+    try:
+        return app.engine.choose_loader(entry)[0].name
+    except JackfieldError:
+        return ""  # no loader opens it, or the user has not chosen between several
+
+
+def _resident(one: Resident) -> ResidentModel:
+    return ResidentModel(
+        model=one.model,
+        loader=one.loader,
+        state=one.state,
+        stage=one.stage,
+        progress=one.progress,
+        options=one.options,
+        pid=one.pid,
+        memory=one.memory,
+        memory_before_load=one.memory_before_load,
+        active=one.active,
+        queued=one.queued,
+        loaded_at=one.loaded_at or 0,
+        last_used=one.last_used or 0,
+        load_seconds=one.load_seconds or 0,
+        error=str(one.error or ""),
+        info=msgspec.to_builtins(one.info) if one.info else None,
+    )

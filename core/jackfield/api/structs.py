@@ -1,0 +1,63 @@
+"""Pydantic models made from msgspec structs, so that the OpenAPI page describes them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from functools import lru_cache
+from typing import Any, get_type_hints
+
+import msgspec
+from pydantic import BaseModel, Field, create_model
+
+
+@lru_cache(maxsize=None)
+def model_of(struct: type[msgspec.Struct]) -> type[BaseModel]:
+    """A pydantic model with the fields, defaults and docstring of a struct."""
+    hints = get_type_hints(struct)
+    help_ = _field_help(inspect.getdoc(struct) or "")
+    fields: dict[str, Any] = {}
+    for one in msgspec.structs.fields(struct):
+        options: dict[str, Any] = {"description": help_.get(one.name)}
+        if not one.required:
+            make = one.default_factory
+            if make is not msgspec.NODEFAULT:
+                options["default_factory"] = make
+            else:
+                options["default"] = one.default
+        fields[one.name] = (_translated(hints[one.name]), Field(**options))
+    made: type[BaseModel] = create_model(struct.__name__, **fields)
+    made.__doc__ = (inspect.getdoc(struct) or "").split("\n")[0]
+    return made
+
+
+def _translated(kind: Any) -> Any:
+    """A type with the structs in it replaced by their models."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return model_of(kind)
+    arguments = getattr(kind, "__args__", ())
+    if not arguments or not any(_has_struct(one) for one in arguments):
+        return kind
+    translated = tuple(_translated(one) for one in arguments)
+    if hasattr(kind, "__origin__"):
+        return kind.__origin__[translated if len(translated) > 1 else translated[0]]
+    union = translated[0]
+    for one in translated[1:]:
+        union = union | one
+    return union
+
+
+def _has_struct(kind: Any) -> bool:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return True
+    return any(_has_struct(one) for one in getattr(kind, "__args__", ()))
+
+
+def _field_help(docstring: str) -> dict[str, str]:
+    """What a docstring's section ``Attributes`` says of each field."""
+    section = docstring.partition("Attributes:\n")[2]
+    found = {}
+    for names, text in re.findall(r"^    ([\w, ]+): ((?:.|\n        )+)", section, re.MULTILINE):
+        for name in names.split(","):
+            found[name.strip()] = re.sub(r"\s+", " ", text)
+    return found

@@ -1,0 +1,5 @@
+"""The Chat page."""
+
+from jackfield.dashboard.chat.page import draw
+
+__all__ = ["draw"]

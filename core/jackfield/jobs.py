@@ -1,0 +1,184 @@
+"""Replies being written, apart from any page or request that looks at them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+
+from anyio.from_thread import BlockingPortal
+
+from jackfield.errors import InvalidRequest
+from jackfield.messages import DoneEvent, Event, TextEvent
+from jackfield.pipeline import Pipeline, Turn
+
+BATCH = 0.05
+KEPT = 600.0
+"""Seconds that an ended job is kept for those who still look at it."""
+
+
+class Job:
+    """One reply being written; any thread may follow or cancel it."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.started = time.monotonic()
+        self.ended = 0.0
+        self._events: list[Event] = []
+        self._change = threading.Condition()
+        self._cancel: Callable[[], None] = lambda: None
+        self._cancelled = False
+
+    @property
+    def done(self) -> bool:
+        """Whether the reply has ended, well or badly."""
+        return self.ended > 0
+
+    @property
+    def events(self) -> list[Event]:
+        """What has come so far."""
+        with self._change:
+            return list(self._events)
+
+    @property
+    def text(self) -> str:
+        """The reply so far, without what plugins made of the whole."""
+        return "".join(event.text for event in self.events if isinstance(event, TextEvent))
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Pieces of text per second since the first."""
+        texts = [event for event in self.events if isinstance(event, TextEvent)]
+        seconds = (self.ended or time.monotonic()) - self.started
+        return len(texts) / seconds if seconds > 0 else 0.0
+
+    def follow(self, start: int = 0, timeout: float | None = None) -> Iterator[Event]:
+        """Events from a position on, until the reply ends; blocks between them.
+
+        Texts that come within 50 ms are joined, so that a screen is not redrawn for each token.
+
+        Args:
+            timeout: seconds after which to stop although the reply goes on.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        at = start
+        while True:
+            with self._change:
+                while len(self._events) <= at and not self.done:
+                    left = None if until is None else until - time.monotonic()
+                    if left is not None and left <= 0:
+                        return
+                    self._change.wait(left)
+                fresh = self._events[at:]
+                at += len(fresh)
+            if not fresh:
+                return
+            yield from joined(fresh)
+            if not self.done:
+                time.sleep(BATCH)
+
+    def cancel(self) -> None:
+        """Stop writing; what was written stays."""
+        self._cancelled = True
+        self._cancel()
+
+    async def run(self, pipeline: Pipeline, forget: Callable[[], None]) -> None:
+        """Write the reply; runs in the application's event loop."""
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        if task is not None:
+            self._cancel = lambda: _soon(loop, task)
+        try:
+            if self._cancelled:
+                self._add(DoneEvent("cancelled", self.turn.id, self.turn.reply))
+            else:
+                async with aclosing(pipeline.run(self.turn)) as events:
+                    async for event in events:
+                        self._add(event)
+        except asyncio.CancelledError:
+            self._add(DoneEvent("cancelled", self.turn.id, self.turn.reply))
+            if not self._cancelled:
+                raise
+        finally:
+            with self._change:
+                self.ended = time.monotonic()
+                self._change.notify_all()
+            forget()
+
+    def _add(self, event: Event) -> None:
+        with self._change:
+            self._events.append(event)
+            self._change.notify_all()
+
+
+class Jobs:
+    """All replies being written, one at most for each chat."""
+
+    def __init__(self, pipeline: Pipeline, portal: Callable[[], BlockingPortal]) -> None:
+        self._pipeline = pipeline
+        self._portal = portal
+        self._lock = threading.Lock()
+        self._jobs: dict[str, Job] = {}
+
+    def start(self, turn: Turn) -> Job:
+        """Begin a reply.
+
+        Raises:
+            InvalidRequest: the chat's last reply is still being written.
+        """
+        key = turn.conversation or turn.id
+        with self._lock:
+            running = self._jobs.get(key)
+            if running is not None and not running.done:
+                raise InvalidRequest(
+                    "A reply is still being written in this chat.", hint="Wait for it, or stop it."
+                )
+            job = self._jobs[key] = Job(turn)
+        self._portal().start_task_soon(job.run, self._pipeline, self._forget)
+        return job
+
+    def get(self, conversation: str) -> Job | None:
+        """The reply of a chat that is being written or was written lately."""
+        with self._lock:
+            return self._jobs.get(conversation)
+
+    def running(self) -> list[Job]:
+        """Replies being written now."""
+        with self._lock:
+            return [job for job in self._jobs.values() if not job.done]
+
+    def _forget(self) -> None:
+        """Drop jobs that ended long ago."""
+        now = time.monotonic()
+        with self._lock:
+            for key, job in list(self._jobs.items()):
+                if job.done and now - job.ended > KEPT:
+                    del self._jobs[key]
+
+
+def joined(events: list[Event]) -> Iterator[Event]:
+    """Events with neighbouring texts made one."""
+    texts: list[TextEvent] = []
+    for event in events:
+        if isinstance(event, TextEvent):
+            texts.append(event)
+            continue
+        if texts:
+            yield _one(texts)
+            texts = []
+        yield event
+    if texts:
+        yield _one(texts)
+
+
+def _one(texts: list[TextEvent]) -> TextEvent:
+    logprobs = tuple(one for event in texts for one in event.logprobs)
+    return TextEvent("".join(event.text for event in texts), logprobs)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    """Cancel a task from any thread."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(task.cancel)

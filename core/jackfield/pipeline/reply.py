@@ -1,0 +1,170 @@
+"""A reply as it comes: reasoning split off, text collected, saved once in a while."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import msgspec
+
+from jackfield.messages import (
+    Event,
+    Message,
+    ReasoningEvent,
+    ReplacedEvent,
+    TextEvent,
+    TokenLogprob,
+    UsageEvent,
+    message,
+)
+from jackfield.pipeline.turn import Turn
+from jackfield.trace import Trace
+
+if TYPE_CHECKING:
+    from jackfield.conversations import Conversations
+    from jackfield.conversations.model import State
+
+SAVE_EVERY = 0.5
+OPENS, CLOSES = "<think>", "</think>"
+
+
+class ReasoningSplitter:
+    """Takes a leading ``<think>`` block out of a reply.
+
+    Args:
+        inside: the prompt has opened the block already.
+    """
+
+    def __init__(self, *, inside: bool) -> None:
+        self._held = ""
+        self._state = "inside" if inside else "start"
+
+    def feed(self, text: str, logprobs: tuple[TokenLogprob, ...] = ()) -> list[Event]:
+        """The events that a piece of the reply makes."""
+        if self._state == "text":
+            return [TextEvent(text, logprobs)] if text or logprobs else []
+        self._held += text
+        if self._state == "start":
+            begun = self._held.lstrip()
+            if OPENS.startswith(begun[: len(OPENS)]) and len(begun) < len(OPENS):
+                return []
+            if not begun.startswith(OPENS):
+                return self._to_text(logprobs)
+            self._held = begun.removeprefix(OPENS).lstrip("\n")
+            self._state = "inside"
+        return self._inside(logprobs)
+
+    def finish(self) -> list[Event]:
+        """What was held back at the end of the reply."""
+        held, self._held = self._held, ""
+        if not held:
+            return []
+        return [ReasoningEvent(held)] if self._state == "inside" else [TextEvent(held)]
+
+    def _inside(self, logprobs: tuple[TokenLogprob, ...]) -> list[Event]:
+        thought, closed, rest = self._held.partition(CLOSES)
+        if closed:
+            self._held = rest.lstrip("\n")
+            events: list[Event] = [ReasoningEvent(thought)] if thought else []
+            return events + self._to_text(logprobs)
+        keep = next(
+            (n for n in range(len(CLOSES) - 1, 0, -1) if self._held.endswith(CLOSES[:n])), 0
+        )
+        cut = len(self._held) - keep
+        thought, self._held = self._held[:cut], self._held[cut:]
+        return [ReasoningEvent(thought)] if thought else []
+
+    def _to_text(self, logprobs: tuple[TokenLogprob, ...]) -> list[Event]:
+        self._state = "text"
+        held, self._held = self._held, ""
+        return [TextEvent(held, logprobs)] if held or logprobs else []
+
+
+class ReplyWriter:
+    """Collects a reply and keeps it in the database, if the turn belongs to a chat.
+
+    Writing happens in a thread beside the stream, every half second at most.
+    """
+
+    def __init__(self, turn: Turn, conversations: Callable[[], Conversations]) -> None:
+        self._turn = turn
+        self._conversations = conversations
+        self._begins = ""
+        self._pieces: list[str] = []
+        self._reasoning: list[str] = []
+        self._saving: asyncio.Task[None] | None = None
+        self._saved = time.monotonic()
+
+    @property
+    def text(self) -> str:
+        """The reply so far."""
+        return "".join(self._pieces)
+
+    async def begin(self, begins: str) -> None:
+        """Add the message to the chat, with the text that it continues."""
+        self._begins = begins
+        if self._turn.conversation is None:
+            return
+
+        def add() -> str:
+            assert self._turn.conversation is not None
+            return (
+                self._conversations()
+                .add(
+                    self._turn.conversation,
+                    self._turn.parent,
+                    self._message(),
+                    model=self._turn.model,
+                    state="streaming",
+                )
+                .id
+            )
+
+        self._turn.reply = await anyio.to_thread.run_sync(add)
+
+    def take(self, event: Event) -> None:
+        """Add an event's text; save if it is time."""
+        if isinstance(event, TextEvent):
+            self._pieces.append(event.text)
+        elif isinstance(event, ReasoningEvent):
+            self._reasoning.append(event.text)
+        elif isinstance(event, ReplacedEvent):
+            self._pieces = [event.text]
+        if not self._turn.reply or time.monotonic() - self._saved < SAVE_EVERY:
+            return
+        if self._saving is None or self._saving.done():
+            self._saved = time.monotonic()
+            self._saving = asyncio.create_task(self._write(None, None, None, None))
+
+    async def end(self, state: State, trace: Trace, usage: UsageEvent | None, error: str) -> None:
+        """Save the whole."""
+        if self._saving is not None:
+            await asyncio.gather(self._saving, return_exceptions=True)
+        if self._turn.reply:
+            await self._write(state, trace, usage, error)
+
+    async def _write(
+        self,
+        state: State | None,
+        trace: Trace | None,
+        usage: UsageEvent | None,
+        error: str | None,
+    ) -> None:
+        written = self._message()
+        await anyio.to_thread.run_sync(
+            lambda: self._conversations().write(
+                self._turn.reply,
+                message=written,
+                state=state,
+                trace=trace,
+                usage=usage,
+                error=error,
+            )
+        )
+
+    def _message(self) -> Message:
+        made = message("assistant", self._begins + self.text)
+        return msgspec.structs.replace(made, reasoning="".join(self._reasoning))

@@ -1,0 +1,163 @@
+"""Chat templates: rendered as their models expect, in a sandbox with limits."""
+
+import time
+from collections.abc import Iterator
+
+import anyio
+import pytest
+
+from jackfield import ChatTemplate
+from jackfield.errors import TemplateError
+from jackfield.loader import ModelInfo
+from jackfield.manager import PluginManager
+from jackfield.messages import Message, message
+from jackfield.paths import Paths
+from jackfield.settings_store import SettingsStore
+from jackfield.templates.templates import LONGEST, Templates
+from jackfield_plugins.templates import Templates as Library
+
+TALK = [
+    message("system", "Be brief."),
+    message("user", "Hi"),
+    message("assistant", "Hello."),
+    message("user", "Bye"),
+]
+INFO = ModelInfo(context_length=1000, bos="<s>", eos="</s>")
+
+
+@pytest.fixture
+def templates(paths: Paths) -> Iterator[Templates]:
+    plugins = PluginManager(paths, SettingsStore(paths), entry_points=[])
+    plugins.register("templates", Library)
+    yield Templates(plugins)
+    plugins.unregister("templates")
+
+
+def render(templates: Templates, source: str, talk: list[Message] = TALK, **options: bool) -> str:
+    template = ChatTemplate(name="tried", title="", source=source)
+    return anyio.run(lambda: templates.render(template, talk, INFO, **options))
+
+
+EXPECTED = {
+    "chatml": "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
+    "<|im_start|>assistant\nHello.<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n"
+    "<|im_start|>assistant\n",
+    "llama3": "<s><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
+    "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\nHello.<|eot_id|>"
+    "<|start_header_id|>user<|end_header_id|>\n\nBye<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n",
+    "mistral": "<s>[INST] Be brief.\n\nHi [/INST] Hello.</s>[INST] Bye [/INST]",
+    "alpaca": "Be brief.\n\n### Instruction:\nHi\n\n### Response:\nHello.\n\n"
+    "### Instruction:\nBye\n\n### Response:\n",
+    "vicuna": "<s>Be brief.\n\nUSER: Hi\nASSISTANT: Hello.</s>\nUSER: Bye\nASSISTANT:",
+    "gemma": "<s><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\nHello."
+    "<end_of_turn>\n<start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n",
+    "phi": "<|system|>\nBe brief.<|end|>\n<|user|>\nHi<|end|>\n<|assistant|>\nHello.<|end|>\n"
+    "<|user|>\nBye<|end|>\n<|assistant|>\n",
+    "plain": "Be brief.\n\nUser: Hi\nAssistant: Hello.\nUser: Bye\nAssistant:",
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_named_template_writes_its_format(name: str, templates: Templates) -> None:
+    template = templates.choose(INFO, name)
+    assert anyio.run(lambda: templates.render(template, TALK, INFO)) == EXPECTED[name]
+    assert template.stop
+
+
+def test_all_named_templates_are_tried_here(templates: Templates) -> None:
+    assert [template.name for template in templates.names()] == sorted(EXPECTED)
+
+
+def test_the_model_s_own_template_is_taken_unless_another_is_named(templates: Templates) -> None:
+    info = ModelInfo(context_length=10, chat_template="own")
+    assert templates.choose(info, "").source == "own"
+    assert templates.choose(info, "model").source == "own"
+    assert templates.choose(info, "phi").name == "phi"
+
+
+def test_a_model_without_template_needs_a_choice_and_the_error_names_the_choices(
+    templates: Templates,
+) -> None:
+    with pytest.raises(TemplateError) as caught:
+        templates.choose(INFO, "")
+    assert "alpaca, chatml" in caught.value.hint
+    with pytest.raises(TemplateError, match="'chatlm'"):
+        templates.choose(INFO, "chatlm")
+
+
+def test_a_reply_is_continued_from_where_it_stands(templates: Templates) -> None:
+    talk = [message("user", "Hi"), message("assistant", "Hello the")]
+    template = templates.choose(INFO, "chatml")
+    prompt = anyio.run(lambda: templates.render(template, talk, INFO, continue_reply=True))
+    assert prompt.endswith("<|im_start|>assistant\nHello the")
+
+
+def test_the_beginning_token_is_not_written_twice(templates: Templates) -> None:
+    adds = ModelInfo(context_length=10, bos="<s>", adds_bos=True)
+    template = templates.choose(adds, "llama3")
+    prompt = anyio.run(lambda: templates.render(template, TALK, adds))
+    assert prompt.startswith("<|start_header_id|>")
+
+
+def test_a_system_message_goes_into_the_first_one_where_the_template_refuses_it(
+    templates: Templates,
+) -> None:
+    source = (
+        "{% for m in messages %}{% if m['role'] == 'system' %}"
+        "{{ raise_exception('System role not supported') }}{% endif %}"
+        "{{ m['role'] }}:{{ m['content'] }}|{% endfor %}"
+    )
+    prompt = render(templates, source)
+    assert prompt == "user:Be brief.\n\nHi|assistant:Hello.|user:Bye|"
+
+
+def test_what_transformers_gives_its_templates_is_there(templates: Templates) -> None:
+    source = (
+        "{% for m in messages %}{% if loop.index > 1 %}{% break %}{% endif %}"
+        "{{ m | tojson }}{% endfor %}{{ strftime_now('%Y')[:2] }}"
+    )
+    assert render(templates, source) == '{"role": "system", "content": "Be brief."}20'
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ messages.append(1) }}",
+        "{% for a in range(99999999999) %}{% endfor %}",
+        "{{ 'a' * 10000000000 }}",
+        "{{ [1] * 10000000000 }}",
+        "{{ 9 ** 9 ** 9 }}",
+        "{{ '%1000000000d' % 1 }}",
+        "{{ undefined.attribute }}",
+        "{% for %}",
+        "{{ 1 / 0 }}",
+        "{{ raise_exception('no') }}",
+    ],
+)
+def test_a_harmful_or_broken_template_is_an_error_that_says_what_to_do(
+    source: str, templates: Templates
+) -> None:
+    with pytest.raises(TemplateError) as caught:
+        render(templates, source)
+    assert "Choose another template" in caught.value.hint
+
+
+def test_a_template_that_goes_on_for_ever_is_stopped(templates: Templates) -> None:
+    source = (
+        "{% set r = range(10000) | list %}"
+        "{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor %}{% endfor %}"
+    )
+    started = time.monotonic()
+    with pytest.raises(TemplateError, match="stopped"):
+        render(templates, source)
+    assert time.monotonic() - started < 20
+    assert render(templates, "fine") == "fine"
+
+
+def test_a_template_that_writes_without_end_is_stopped(templates: Templates) -> None:
+    source = "{% for a in range(100000) %}{{ 'abcdefghij' * 10 }}{% endfor %}"
+    with pytest.raises(TemplateError, match=str(LONGEST)):
+        render(templates, source)
