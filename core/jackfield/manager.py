@@ -6,27 +6,26 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from jackfield import discovery, surface
 from jackfield.catalog.source import ModelSource
 from jackfield.discovery import Found
 from jackfield.errors import InvalidRequest, PluginConflict, PluginError
+from jackfield.implementations import Implementations
 from jackfield.loader import Loader
 from jackfield.page import Page
 from jackfield.paths import Paths
 from jackfield.plugin import Plugin
 from jackfield.plugin_cards import Cards
-from jackfield.plugin_entries import MOST_FAILURES, Entries
+from jackfield.plugin_entries import Entries, in_order
+from jackfield.plugin_life import PluginLife
 from jackfield.plugin_loading import PluginLoading
 from jackfield.plugin_options import PluginOptions
 from jackfield.plugin_record import Conflict, Entry, PluginRecord, record_of
 from jackfield.sampling import SamplingPreset
-from jackfield.settings import PluginSettings, Settings
+from jackfield.settings import Settings
 from jackfield.settings_store import SettingsStore
 from jackfield.supply import Supply
 from jackfield.templates.template import ChatTemplate
@@ -61,14 +60,16 @@ class PluginManager:
         self._entry_points = None if entry_points is None else list(entry_points)
         self._lock = threading.RLock()
         self._depth = 0
-        self._told: list[Callable[[], object]] = []
         self._options = PluginOptions(settings)
         self._loading = PluginLoading(paths, settings, self._options)
         self._cards = Cards(paths.home / CARDS)
         self._entries = Entries()
+        self._implementations = Implementations(self._lock, self._failed_too_often)
+        self._life = PluginLife(
+            self._entries, self._loading, self._options, settings, self._implementations.of
+        )
         self._seen: Settings | None = None
         self._discovered_at = 0.0
-        self._app: Any = None
         self._live: dict[str, tuple[Implementation, ...]] = {}
         self._supply = Supply(self._live, self._choices)
 
@@ -92,36 +93,39 @@ class PluginManager:
                 groups.setdefault(one.name, []).append(one)
             for one in discovery.loose(self._paths.plugins):
                 groups.setdefault(one.name, []).append(one)
-            for entry in [one for one in self._entries if one.found and one.name not in groups]:
-                self._remove(entry)
-            self._seen = self._settings.value
+            for entry in self._entries:
+                if entry.found is not None and entry.name not in groups:
+                    self._life.stop(entry)
+                    self._entries.remove(entry)
+                    discovery.forget(entry.found.top_package)
+            for name, stamp in killed.items():
+                self._cards.kill(name, stamp)
             for name, group in groups.items():
-                self._discover_one(name, group, killed.get(name), load=load)
-            self._cards.save()
+                self._discover_one(name, group, load=load)
+            self._seen = self._settings.value
+            self._save_cards()
 
-    def _discover_one(
-        self, name: str, group: list[Found], killed: str | None, *, load: bool
-    ) -> None:
+    def _discover_one(self, name: str, group: list[Found], *, load: bool) -> None:
         chosen = self._choices().get(f"plugin:{name}")
         found = next((one for one in group if one.owner == chosen), group[0])
-        known = self._entries.find(name)
-        if known is not None:
-            if known.found is None:
+        entry = self._entries.find(name)
+        if entry is not None:
+            if entry.found is None:
                 return  # a program registered its own of that name
-            if known.found.stamp == found.stamp and known.found.path == found.path:
-                known.rivals = tuple(group) if len(group) > 1 else ()
-                if (known.reason == "rivals") is (bool(known.rivals) and found.owner != chosen):
-                    return  # it is there already, as it is
-            self._remove(known)
-            discovery.forget(found.top_package)
+            if _same(entry, found, group):
+                if load and entry.state == "enabled" and entry.plugin is None:
+                    self._life.start(entry)
+                return
+            self._life.stop(entry)
+            if entry.found.stamp != found.stamp:
+                discovery.forget(found.top_package)
         entry = self._entries.add(Entry(name, found))
         entry.rivals = tuple(group) if len(group) > 1 else ()
         entry.card = self._cards.get(name, found.stamp)
-        if killed is not None and killed == found.stamp:
-            self._cards.killed(name, found.stamp)
-            entry.card = self._cards.get(name, found.stamp)
-        if load and self._is_wanted(entry):
-            self._start(entry)
+        if self._life.is_wanted(entry):
+            entry.state = "enabled"
+            if load:
+                self._life.start(entry)
 
     def register(
         self, name: str, plugin_class: type[Plugin], *, config: Mapping[str, Any] | None = None
@@ -137,13 +141,16 @@ class PluginManager:
                     f"There is a plugin {name!r} already.", what=f"plugin:{name}", owners=(name,)
                 )
             entry = self._entries.add(Entry(name, None))
-            self._start(entry, plugin_class, config)
+            self._life.start(entry, plugin_class, config)
         return self.record(name)
 
     def unregister(self, name: str) -> None:
         """Take a registered plugin away."""
         with self._changing():
-            self._remove(self._entries.get(name))
+            entry = self._entries.get(name)
+            self._life.stop(entry)
+            self._entries.remove(entry)
+            self._options.forget(entry, None)
 
     # What there is
 
@@ -154,7 +161,7 @@ class PluginManager:
             order = self._settings.value.plugin_order
             return [
                 record_of(entry, place, self._options.shown(entry))
-                for place, entry in enumerate(self._entries.in_order(order))
+                for place, entry in enumerate(in_order(self._entries, order))
             ]
 
     def record(self, name: str) -> PluginRecord:
@@ -188,19 +195,21 @@ class PluginManager:
         """Switch a plugin on, now and from now on; one that was set aside is tried again."""
         with self._changing():
             entry = self._entries.get(name)
-            self._switch(entry, True)
-            self._cards.clear(name)
-            if entry.state != "enabled":
-                self._start(entry, entry.kind if entry.found is None else None)
-            self._cards.save()
+            self._life.switch(entry, True)
+            if entry.card is not None and entry.card.killed:
+                entry.card = None
+                self._cards.clear(name)
+            if entry.plugin is None or entry.state != "enabled":
+                self._life.start(entry)
+            self._save_cards()
         return self.record(name)
 
     def disable(self, name: str) -> PluginRecord:
         """Switch a plugin off, now and from now on, without importing it."""
         with self._changing():
             entry = self._entries.get(name)
-            self._switch(entry, False)
-            self._stop(entry)
+            self._life.switch(entry, False)
+            self._life.stop(entry)
             entry.clear()
             entry.state = "disabled"
         return self.record(name)
@@ -217,8 +226,8 @@ class PluginManager:
         """
         with self._changing():
             entry = self._entries.get(name)
-            self._options.save(entry, self._kind(entry), values)
-            self._apply_options(entry)
+            self._options.save(entry, self._life.kind(entry), values)
+            self._life.apply_options(entry)
         return self.record(name)
 
     def reset(self, name: str) -> PluginRecord:
@@ -226,7 +235,7 @@ class PluginManager:
         with self._changing():
             entry = self._entries.get(name)
             self._options.forget(entry, entry.kind)
-            self._apply_options(entry)
+            self._life.apply_options(entry)
         return self.record(name)
 
     def clear_failures(self, name: str) -> PluginRecord:
@@ -234,7 +243,7 @@ class PluginManager:
         with self._changing():
             entry = self._entries.get(name)
             if entry.reason == "failures":
-                self._start(entry, entry.kind)
+                self._life.start(entry)
             elif entry.state == "enabled":
                 entry.clear()
         return self.record(name)
@@ -303,7 +312,7 @@ class PluginManager:
     def life(self, hook: str, **values: Any) -> None:
         """Tell every enabled plugin of a change: ``started``, ``stopped``, ``model_loaded``..."""
         if hook in ("started", "stopped"):
-            self._app = values.get("app")
+            self._life.app = values.get("app")
             for entry in list(self._entries):
                 entry.started = hook == "started" and entry.state == "enabled"
         for one in self._live.get(hook, ()):
@@ -324,9 +333,14 @@ class PluginManager:
             for name in added | left_out:
                 self._entries.get(name)
             for name in sorted(added - left_out):
-                self._lend(self._entries.get(name))
-            taking_part = {one.name for one in self._entries if one.state == "enabled"}
-            return TurnPlugins(self._implementations((taking_part | added) - left_out))
+                self._life.lend(self._entries.get(name))
+            return TurnPlugins(
+                self._snapshot(
+                    one
+                    for one in self._entries
+                    if (one.state == "enabled" or one.name in added) and one.name not in left_out
+                )
+            )
 
     # Inside
 
@@ -342,14 +356,34 @@ class PluginManager:
                 finally:
                     self._depth -= 1
                     if self._depth == 0:
-                        self._seen = self._settings.value if self._seen else None
-                        running = {one.name for one in self._entries if one.state == "enabled"}
-                        self._live = self._implementations(running)
-                        self._supply = Supply(self._live, self._choices)
-                        told, self._told = self._told, []
+                        self._catch_up()
+                        told, self._life.told = self._life.told, []
         finally:
             for tell in told:
                 tell()
+
+    def _catch_up(self) -> None:
+        """Do what the settings say by now, and make the snapshot of what runs."""
+        settings = self._settings.value
+        if self._seen is not None and settings is not self._seen:
+            self._life.follow(self._seen, settings)
+            self._seen = settings
+        self._live = self._snapshot(one for one in self._entries if one.state == "enabled")
+        self._supply = Supply(self._live, self._choices)
+
+    def _snapshot(self, entries: Iterable[Entry]) -> dict[str, tuple[Implementation, ...]]:
+        return self._implementations.live(entries, self._settings.value.plugin_order)
+
+    def _follow_settings(self) -> None:
+        """Follow settings that somebody else changed, unless another thread is at it."""
+        if self._seen is None or self._settings.value is self._seen:
+            return
+        if self._lock.acquire(blocking=False):
+            try:
+                with self._changing():
+                    pass
+            finally:
+                self._lock.release()
 
     def _supplied(self) -> Supply:
         self._follow_settings()
@@ -357,3 +391,28 @@ class PluginManager:
 
     def _choices(self) -> Mapping[str, str]:
         return self._settings.value.choices
+
+    def _save_cards(self) -> None:
+        for entry in self._entries:
+            if entry.found is not None and entry.card is not None:
+                self._cards.put(entry.name, entry.card)
+        self._cards.save()
+
+    def _failed_too_often(self, entry: Entry, words: str) -> None:
+        with self._changing():
+            self._life.stop(entry)
+            entry.set_aside(
+                words, f"Enable it to try again: jackfield plugins enable {entry.name}", "failures"
+            )
+
+
+def _same(entry: Entry, found: Found, group: list[Found]) -> bool:
+    """Whether a plugin is there as it was found."""
+    rivals = len(group) > 1
+    return (
+        entry.found is not None
+        and (entry.found.path, entry.found.stamp) == (found.path, found.stamp)
+        and entry.found.distribution == found.distribution
+        and bool(entry.rivals) is rivals
+        and not (rivals and entry.reason == "rivals")
+    )

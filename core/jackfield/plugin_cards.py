@@ -56,6 +56,15 @@ class Cards:
         """Keep a card in memory until it is saved."""
         self._cards[name] = card
 
+    def kill(self, name: str, stamp: str) -> None:
+        """Note that a plugin's import ends the process."""
+        card = self.get(name, stamp) or Card(stamp=stamp)
+        self._cards[name] = msgspec.structs.replace(card, killed=True)
+
+    def clear(self, name: str) -> None:
+        """Forget what was seen of a plugin."""
+        self._cards.pop(name, None)
+
     def save(self) -> None:
         """Write the file if something changed. A full disk is no reason to stop: it is a cache."""
         if self._cards == self._saved:

@@ -66,10 +66,29 @@ class PluginLoading:
         entry.plugin = None
         entry.hooks = {}
 
-    def _made(self, entry: Entry, plugin_class: Any, config: Mapping[str, Any] | None) -> Plugin:
+    def look(self, entry: Entry) -> type[Plugin]:
+        """Import the class of a plugin that does not run, to know its options.
+
+        Raises:
+            PluginError: that is not possible.
+        """
+        try:
+            with self._guarded(entry):
+                return self._inspected(entry, None)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            words, hint = explain(error, entry.name)
+            raise PluginError(words, hint=hint, plugin=entry.name) from error
+
+    def _inspected(self, entry: Entry, plugin_class: Any) -> type[Plugin]:
         kind = checked_class(plugin_class or self._imported(entry), entry.name)
         entry.kind = kind
         entry.card = self._card(entry, ())
+        return kind
+
+    def _made(self, entry: Entry, plugin_class: Any, config: Mapping[str, Any] | None) -> Plugin:
+        kind = self._inspected(entry, plugin_class)
         self._check_reach(kind, entry.name)
         if config:
             self._options.save(entry, kind, config)

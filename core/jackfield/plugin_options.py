@@ -87,7 +87,7 @@ class PluginOptions:
         """Options as JSON, with secrets as "set" or "", whether or not they are valid."""
         kind = entry.kind
         if kind is None:
-            return self._saved(entry) if entry.found is not None else {}
+            return self._shown_unseen(entry)
         try:
             values = self.load(entry, kind).model_dump(mode="json")
         except Exception:  # noqa: BLE001 - a plugin's own validators run here
@@ -95,6 +95,16 @@ class PluginOptions:
         secrets = self._secrets(entry, kind)
         hidden = [name for name, field in kind.Config.model_fields.items() if _is_secret(field)]
         return {**values, **{name: "set" if secrets.get(name) else "" for name in hidden}}
+
+    def _shown_unseen(self, entry: Entry) -> dict[str, Any]:
+        """Options of a plugin that was not imported, as far as its card tells them."""
+        fields = entry.card.config_schema.get("properties", {}) if entry.card else {}
+        values = {name: one["default"] for name, one in fields.items() if "default" in one}
+        values |= self._saved(entry)
+        for name, field in fields.items():
+            if any(one.get("writeOnly") for one in (field, *field.get("anyOf", ()))):
+                values[name] = "set" if self._settings.secret(entry.name, name) else ""
+        return values
 
     def _saved(self, entry: Entry) -> dict[str, Any]:
         if entry.found is None:
@@ -123,7 +133,7 @@ def _checked(entry: Entry, kind: type[Plugin], values: dict[str, Any]) -> Plugin
             param=field,
             errors=errors,
         ) from error
-    except Exception as error:  # noqa: BLE001 - a plugin's own validators run here
+    except Exception as error:
         raise PluginError(
             f"Plugin {entry.name!r} failed to check its options: {type(error).__name__}: {error}",
             hint="Nothing was changed. Tell its author.",

@@ -79,9 +79,7 @@ class StreamFilter:
     def _wrapped(self) -> AsyncIterator[Event]:
         """What the plugin returns for a stream; None leaves it as it is."""
         source = self._source()
-        wrapped = self._one.function(
-            **self._one.taken({"events": source, "turn": self._turn})
-        )
+        wrapped = self._one.function(**self._one.taken({"events": source, "turn": self._turn}))
         if wrapped is None:
             return source
         if not hasattr(wrapped, "__aiter__"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jackfield.errors import NotFound
-from jackfield.messages import UsageEvent
+from jackfield.messages import Passage, UsageEvent
 
 if TYPE_CHECKING:
     from jackfield.conversations import Conversations
@@ -43,6 +43,8 @@ class Trace(msgspec.Struct):
         prompt: as the model read it.
         sampling: the fields that were not neutral, after all changes.
         dropped: in words, what did not fit or was not honoured.
+        sources: the passages that were given to the model.
+        notices: what the user was told beside the reply.
     """
 
     turn_id: str
@@ -56,6 +58,8 @@ class Trace(msgspec.Struct):
     sampling: dict[str, Any] = msgspec.field(default_factory=dict)
     usage: UsageEvent | None = None
     dropped: list[str] = msgspec.field(default_factory=list)
+    sources: list[Passage] = msgspec.field(default_factory=list)
+    notices: list[str] = msgspec.field(default_factory=list)
     finish_reason: str = ""
     error: str = ""
 

@@ -10,7 +10,7 @@ from jackfield import Field, Plugin, SamplingParams, TurnRefused, hookimpl
 if TYPE_CHECKING:
     from jackfield.pipeline import Turn
 
-SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)]*(?=\s|$)")  # noqa: RUF001 - real punctuation
+SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)]*(?=\s|$)")
 FENCE = re.compile(r"^```", re.MULTILINE)
 
 

@@ -7,7 +7,6 @@ from typing import Literal
 
 from jackfield import Event, Field, Plugin, TextEvent, hookimpl
 
-# ruff: noqa: RUF001 - this module is about these characters
 PLAIN = str.maketrans(
     {
         "“": '"',

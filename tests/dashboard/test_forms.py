@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from streamlit.testing.v1 import AppTest
+
 from jackfield.dashboard.forms import read_fields
 from jackfield.plugin import LongText
 from jackfield.sampling import SamplingParams
-from pydantic import BaseModel, Field, SecretStr, ValidationError
-from streamlit.testing.v1 import AppTest
 
 
 class Color(Enum):
@@ -70,10 +71,9 @@ class Everything(BaseModel):
 KINDS = {field.name: field for field in read_fields(Everything.model_json_schema())}
 
 
-def script(
-    schema: dict[str, Any], values: dict[str, Any], errors: dict[str, str], answer: str
-) -> None:
+def script(schema, values, errors, answer):
     import streamlit as st
+
     from jackfield.dashboard.forms import draw_form, forget
 
     st.button("Forget", on_click=forget, args=("test",))

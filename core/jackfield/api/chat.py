@@ -89,6 +89,7 @@ def _choice(index: int, reply: Reply, sent: ChatRequest) -> ChatChoice:
 async def _streamed(
     sent: ChatRequest, turns: Sequence[Turn], app: Application, counts: Metrics
 ) -> Response:
+    held = [app.pipeline.holds_reply(turn) for turn in turns]
     running = Turns(app.pipeline, turns)
     try:
         await running.ready()
@@ -104,7 +105,6 @@ async def _events(
     """The chunks of a streamed answer."""
     chunks = _Chunks(sent, turns[0].id)
     found = [Reply(turn.id) for turn in turns]
-    held = [app.pipeline.holds_reply(turn) for turn in turns]
     for index in range(len(turns)):
         yield chunks.chunk(index, {"role": "assistant", "content": ""})
     async for one in running.events():

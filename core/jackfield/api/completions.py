@@ -126,6 +126,7 @@ async def _streamed(
     app: Application,
     counts: Metrics,
 ) -> Response:
+    held = [app.pipeline.holds_reply(turn) for turn in turns]
     running = Turns(app.pipeline, turns)
     try:
         await running.ready()
@@ -147,7 +148,6 @@ async def _events(
     """The chunks of a streamed answer."""
     chunks = _Chunks(sent, turns)
     found = [Reply(turn.id) for turn in turns]
-    held = [app.pipeline.holds_reply(turn) for turn in turns]
     if sent.echo:
         for index, turn in enumerate(turns):
             yield chunks.chunk(index, turn.prompt)

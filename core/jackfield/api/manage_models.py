@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio.to_thread
+import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from jackfield.api.context import App
 from jackfield.api.errors import ErrorResponse
+from jackfield.api.structs import model_of
 from jackfield.application import Application
 from jackfield.catalog.model import CatalogModel
 from jackfield.engine import Resident, UnloadReport
-from jackfield.api.structs import model_of
 from jackfield.errors import InvalidRequest, JackfieldError
 from jackfield.loader import MemoryEstimate, ModelInfo
-
-import msgspec
 
 router = APIRouter(prefix="/api", tags=["models"], responses={404: {"model": ErrorResponse}})
 
@@ -104,8 +104,6 @@ def get_model(model: str, app: App) -> Any:
 @router.delete("/models/{model}", response_model=Done)
 async def delete_model(model: str, app: App) -> Any:
     """Delete a model's files; it must not be loaded."""
-    import anyio
-
     entry = await anyio.to_thread.run_sync(app.catalog.find, model)
     if app.engine.resident(entry.name) is not None:
         raise InvalidRequest(
@@ -116,12 +114,15 @@ async def delete_model(model: str, app: App) -> Any:
 
 
 @router.post("/models/{model}/load", response_model=ResidentModel)
-async def load_model(model: str, app: App, sent: LoadRequest, wait: bool = False) -> Any:
+async def load_model(
+    model: str, app: App, sent: LoadRequest | None = None, wait: bool = False
+) -> Any:
     """Load a model, or load it again with other options; with ``wait``, answer when it is ready."""
+    how = sent or LoadRequest()
     if wait:
-        resident = await app.engine.load(model, loader=sent.loader, options=sent.options)
+        resident = await app.engine.load(model, loader=how.loader, options=how.options)
     else:
-        resident = app.engine.begin_load(model, loader=sent.loader, options=sent.options)
+        resident = app.engine.begin_load(model, loader=how.loader, options=how.options)
     return _resident(resident)
 
 
@@ -132,9 +133,10 @@ async def unload_model(model: str, app: App) -> Any:
 
 
 @router.post("/models/{model}/estimate", response_model=Estimate)
-def estimate(model: str, app: App, sent: LoadRequest) -> Any:
+def estimate(model: str, app: App, sent: LoadRequest | None = None) -> Any:
     """How much memory a model would need with these options, and how much there is."""
-    needed, free = app.engine.estimate(model, loader=sent.loader, options=sent.options)
+    how = sent or LoadRequest()
+    needed, free = app.engine.estimate(model, loader=how.loader, options=how.options)
     return {**msgspec.to_builtins(needed), "total": needed.total, "free": free}
 
 

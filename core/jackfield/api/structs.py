@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from functools import lru_cache
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import msgspec
 from pydantic import BaseModel, Field, create_model
@@ -17,6 +17,9 @@ def model_of(struct: type[msgspec.Struct]) -> type[BaseModel]:
     hints = get_type_hints(struct)
     help_ = _field_help(inspect.getdoc(struct) or "")
     fields: dict[str, Any] = {}
+    settings = struct.__struct_config__
+    if settings.tag is not None:
+        fields[str(settings.tag_field)] = (Literal[settings.tag], settings.tag)
     for one in msgspec.structs.fields(struct):
         options: dict[str, Any] = {"description": help_.get(one.name)}
         if not one.required:

@@ -59,7 +59,7 @@ class RenderRequest(BaseModel):
     model: str = Field(min_length=1)
     messages: list[ChatMessage] = Field(min_length=1)
     template: str = Field("", description="Chat template; empty: the model's own")
-    add_generation_prompt: bool = Field(True, description="End where the model's reply begins")
+    continue_reply: bool = Field(False, description="Leave the last message open to go on with")
 
 
 class Rendered(BaseModel):
@@ -111,7 +111,7 @@ async def render(sent: RenderRequest, app: App) -> Any:
         assert info is not None  # a model in use is loaded
         template = app.templates.choose(info, sent.template)
         prompt = await app.templates.render(
-            template, messages, info, add_generation_prompt=sent.add_generation_prompt
+            template, messages, info, continue_reply=sent.continue_reply
         )
         return Rendered(
             prompt=prompt,

@@ -19,7 +19,9 @@ from jackfield.messages import (
     ErrorEvent,
     Event,
     FinishReason,
+    NoticeEvent,
     ReplacedEvent,
+    SourceEvent,
     TextEvent,
     TokenLogprob,
     UsageEvent,
@@ -78,6 +80,7 @@ class Pipeline:
             plugins = self._plugins.for_turn(turn.on, turn.off)
             async with aclosing(self._answer(run, plugins)) as events:
                 async for event in events:
+                    run.note(event)
                     yield event
         except JackfieldError as error:
             yield run.failed(error)
@@ -190,6 +193,13 @@ class _Run:
                 now,
                 self.context_length,
             )
+
+    def note(self, event: Event) -> None:
+        """Keep what a finished reply is shown with."""
+        if isinstance(event, SourceEvent):
+            self.trace.sources.append(event.passage)
+        elif isinstance(event, NoticeEvent):
+            self.trace.notices.append(event.text)
 
     def failed(self, error: JackfieldError) -> ErrorEvent:
         """Note a failure."""

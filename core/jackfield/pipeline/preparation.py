@@ -102,22 +102,32 @@ class Preparation:
                 hint="Correct them on the Models page.",
             ) from error
         supported = self._info.sampling_fields
-        for name in self._turn.sampling.changed():
-            if name not in supported:
-                raise UnsupportedSampling(
-                    f"The parameter {name!r} is not supported by the loader "
-                    f"{self._model.loader!r} of the model {self._turn.model!r}.",
-                    hint="Leave it out, or load the model with another loader.",
-                    param=name,
-                    loader=self._model.loader,
-                )
-        lacking = [name for name in saved.changed() if name not in supported]
+        asked = self._turn.sampling
+        if self._turn.origin != "dashboard":
+            for name in asked.changed():
+                if name not in supported:
+                    raise self._unsupported(name)
+        both = saved.merged(asked)
+        lacking = [name for name in both.changed() if name not in supported]
         for name in lacking:
-            self._trace.dropped.append(f"saved parameter {name}: the loader lacks it")
-        kept = {
-            name: getattr(saved, name) for name in saved.model_fields_set if name not in lacking
-        }
-        return SamplingParams(**kept).merged(self._turn.sampling)
+            self._trace.dropped.append(f"parameter {name}: the loader lacks it")
+        if any(name in asked.changed() for name in lacking):
+            self._events.append(
+                NoticeEvent(
+                    f"The loader {self._model.loader!r} lacks {', '.join(lacking)}: left out.",
+                    level="warning",
+                )
+            )
+        return SamplingParams(**both.model_dump(include=both.model_fields_set - set(lacking)))
+
+    def _unsupported(self, name: str) -> UnsupportedSampling:
+        return UnsupportedSampling(
+            f"The parameter {name!r} is not supported by the loader {self._model.loader!r} of the "
+            f"model {self._turn.model!r}.",
+            hint="Leave it out, or load the model with another loader.",
+            param=name,
+            loader=self._model.loader,
+        )
 
     async def _input(self) -> list[Message]:
         """The messages with the user's last one as the plugins make it, context put before it."""

@@ -35,7 +35,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         files, options: what it loads.
         log: where its output goes.
         expected: bytes of weights, against which progress is measured.
-        limits: how much memory it may take.
+        limits: how much memory it may take at first.
         python: the interpreter.
     """
 
@@ -84,6 +84,7 @@ class Worker:
         pid: its process id.
         death: why it ended, once it has.
         queued: requests that wait for a slot.
+        limits: how much memory it may take; may be changed while it runs.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Worker:
         self.pid = 0
         self.death: JackfieldError | None = None
         self.queued = 0
+        self.limits = launch.limits
         self.gone = asyncio.Event()
         self.watch = Watch(self)
         self._on_death = on_death

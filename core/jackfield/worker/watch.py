@@ -85,7 +85,7 @@ class Watch:
 
     def _excess(self) -> tuple[str, str] | None:
         """What is wrong with the worker's memory and what to do, or None."""
-        limits, name = self._worker.launch.limits, self._worker.launch.model
+        limits, name = self._worker.limits, self._worker.launch.model
         hint = "Choose a smaller model or a shorter context, or unload other models."
         if limits.worker and self.memory > limits.worker:
             return (

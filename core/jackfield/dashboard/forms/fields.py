@@ -93,7 +93,7 @@ def starts(fields: Iterable[FormField]) -> dict[str, Any]:
 
 def read_fields(schema: Mapping[str, Any]) -> tuple[FormField, ...]:
     """The fields of ``Model.model_json_schema()``, in their order."""
-    return _Reader(schema.get("$defs", {})).fields(schema, ())
+    return _Reader(schema.get("$defs", {})).model(schema)
 
 
 class _Reader:
@@ -101,6 +101,10 @@ class _Reader:
 
     def __init__(self, definitions: Mapping[str, Any]) -> None:
         self._definitions = definitions
+
+    def model(self, schema: Mapping[str, Any]) -> tuple[FormField, ...]:
+        resolved, _, inside = self._resolve(schema, ())
+        return self.fields(resolved, inside)
 
     def fields(self, schema: Mapping[str, Any], inside: tuple[str, ...]) -> tuple[FormField, ...]:
         return tuple(

@@ -1,0 +1,91 @@
+"""The API as one FastAPI application."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from jackfield.api import (
+    chat,
+    completions,
+    conversations,
+    health,
+    manage_downloads,
+    manage_models,
+    manage_plugins,
+    models,
+    settings,
+    tokens,
+    traces,
+)
+from jackfield.api.body_limit import BodyLimit
+from jackfield.api.docs import add_docs
+from jackfield.api.errors import add_error_handlers
+from jackfield.api.metrics import MeasuredRequests, Metrics
+from jackfield.api.plugin_routes import PluginRoutes
+from jackfield.application import Application
+
+FIRST_PARTS = frozenset({"v1", "api", "health", "metrics", "docs", "openapi.json"})
+"""First parts of the paths that belong to the API; all others are the dashboard's."""
+
+MODULES = (
+    models,
+    chat,
+    completions,
+    tokens,
+    traces,
+    conversations,
+    manage_models,
+    manage_downloads,
+    manage_plugins,
+    settings,
+    health,
+)
+
+DESCRIPTION = """OpenAI's API at `/v1`, and management at `/api`.
+
+Every answer to a turn names it (`jackfield.turn`), and `/api/traces/{turn}` tells what plugins did
+to it. A request may add and leave out plugins: `"plugins": {"on": ["a"], "off": ["b"]}`."""
+
+
+def build_api(app: Application) -> FastAPI:
+    """The API of an application, which need not be running yet."""
+    api = FastAPI(
+        title="Jackfield",
+        version=app.version,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    api.state.jackfield = app
+    api.state.metrics = Metrics(app)
+    for module in MODULES:
+        api.include_router(module.router)
+    api.router.routes.append(PluginRoutes(app))
+    add_docs(api)
+    add_error_handlers(api)
+    api.add_middleware(BodyLimit)
+    api.add_middleware(MeasuredRequests, metrics=api.state.metrics)
+    return api
+
+
+class ApiRoute(BaseRoute):
+    """Sends the API's paths to it, unchanged, beside the dashboard's."""
+
+    def __init__(self, api: ASGIApp) -> None:
+        self._api = api
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """By the first part of the path."""
+        first = scope["path"].lstrip("/").partition("/")[0]
+        return (Match.FULL if first in FIRST_PARTS else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the API answer."""
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self._api(scope, receive, send)

@@ -1,0 +1,247 @@
+"""One message of the history: its text, what is known of it, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import streamlit as st
+
+from jackfield.application import Application
+from jackfield.conversations import Conversation, Node
+from jackfield.dashboard.chat import dialogs, turns
+from jackfield.dashboard.chat.markdown import as_typed, markdown
+from jackfield.messages import Passage, UsageEvent
+
+EDITING = "chat.editing"
+AVATARS = {"user": ":material/person:", "assistant": ":material/graphic_eq:"}
+
+COPY = ":material/content_copy: Copy"
+EDIT = ":material/edit: Edit"
+AGAIN = ":material/refresh: Regenerate"
+ONWARD = ":material/last_page: Continue"
+BRANCH = ":material/call_split: Branch to a new chat"
+INSPECT = ":material/frame_inspect: What plugins did"
+DELETE = ":material/delete: Delete"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a message stands.
+
+    Attributes:
+        versions: ids of all its versions, the oldest first, itself among them.
+        last: nothing follows it.
+    """
+
+    versions: Sequence[str]
+    last: bool
+
+
+def draw(app: Application, chat: Conversation, node: Node, place: Place) -> None:
+    """Draw a message."""
+    role = node.message.role
+    if role not in AVATARS:
+        return  # the agent description has its place among the parameters
+    with st.chat_message(role, avatar=AVATARS[role]):
+        if st.session_state.get(EDITING) == node.id:
+            _draw_editor(app, chat, node)
+            return
+        if role == "user":
+            st.markdown(as_typed(node.message.text))
+        else:
+            _draw_reply(app, chat, node)
+        _draw_below(app, chat, node, place)
+
+
+def _draw_reply(app: Application, chat: Conversation, node: Node) -> None:
+    if node.message.reasoning:
+        with st.expander("Thoughts", type="compact"):
+            st.markdown(markdown(node.message.reasoning))
+    if node.message.text:
+        st.markdown(markdown(node.message.text))
+    elif node.state == "complete":
+        st.caption("The model answered with nothing.")
+    if node.trace is not None:
+        draw_sources(node.trace.sources)
+        for notice in node.trace.notices:
+            st.caption(f":material/info: {markdown(notice)}")
+    if node.state == "failed":
+        what, _, hint = (node.error or "The reply failed.").partition("\n")
+        st.error(f"{markdown(what)}\n\n{markdown(hint)}".strip(), icon=":material/error:")
+        st.button(
+            "Try again",
+            icon=":material/refresh:",
+            key=f"chat.retry.{node.id}",
+            on_click=turns.regenerate,
+            args=(app, chat, node),
+        )
+
+
+def draw_sources(sources: Sequence[Passage]) -> None:
+    """Draw the passages that a reply was given."""
+    if not sources:
+        return
+    with st.expander(f"Sources ({len(sources)})", type="compact"):
+        for number, passage in enumerate(sources, 1):
+            st.markdown(f"**[{number}]** {markdown(passage.title or passage.uri)}")
+            st.code(passage.text, language=None, wrap_lines=True)
+
+
+def _draw_below(app: Application, chat: Conversation, node: Node, place: Place) -> None:
+    """What is known of the message on the left, what can be done with it on the right."""
+    replied = node.message.role == "assistant"
+    with st.container(
+        horizontal=True, gap="xsmall", vertical_alignment="center", key=f"chat.below.{node.id}"
+    ):
+        if facts := _facts(node):
+            st.caption(facts, width="content")
+        st.space("stretch")
+        if len(place.versions) > 1:
+            _draw_versions(app, chat, node, place.versions)
+        if place.last and not replied:
+            _button("Answer", ":material/reply:", node, turns.reply_to, (app, chat, node))
+        if place.last and replied:
+            _button(
+                "Regenerate",
+                ":material/refresh:",
+                node,
+                turns.regenerate,
+                (app, chat, node),
+                shortcut="Mod+Shift+L",
+            )
+            if node.state != "failed" and node.message.text:
+                _button(
+                    "Continue",
+                    ":material/last_page:",
+                    node,
+                    turns.continue_reply,
+                    (app, chat, node),
+                )
+        key = f"chat.menu.{node.id}"
+        st.menu_button(
+            ":material/more_horiz:",
+            _choices(node, place),
+            type="tertiary",
+            key=key,
+            help="More to do with this message",
+            on_click=_chosen,
+            args=(app, chat, node, key),
+        )
+
+
+def _button(
+    label: str,
+    icon: str,
+    node: Node,
+    action: object,
+    args: tuple[object, ...],
+    *,
+    shortcut: str | None = None,
+) -> None:
+    assert callable(action)
+    st.button(
+        label,
+        icon=icon,
+        type="tertiary",
+        key=f"chat.{label.lower()}.{node.id}",
+        on_click=action,
+        args=args,
+        shortcut=shortcut,
+    )
+
+
+def _draw_versions(
+    app: Application, chat: Conversation, node: Node, versions: Sequence[str]
+) -> None:
+    at = versions.index(node.id)
+    for icon, to, what in (("chevron_left", at - 1, "Older"), ("chevron_right", at + 1, "Newer")):
+        inside = 0 <= to < len(versions)
+        st.button(
+            f":material/{icon}:",
+            type="tertiary",
+            key=f"chat.{what.lower()}.{node.id}",
+            help=f"{what} version",
+            disabled=not inside,
+            on_click=turns.select,
+            args=(app, chat, versions[to] if inside else node.id),
+        )
+        if what == "Older":
+            st.caption(f"{at + 1}/{len(versions)}", width="content")
+
+
+def _choices(node: Node, place: Place) -> list[str]:
+    replied = node.message.role == "assistant"
+    choices = [COPY, EDIT]
+    if replied and not place.last:
+        choices += [AGAIN, ONWARD]
+    choices.append(BRANCH)
+    if node.trace is not None:
+        choices.append(INSPECT)
+    return [*choices, DELETE]
+
+
+def _chosen(app: Application, chat: Conversation, node: Node, key: str) -> None:
+    match st.session_state[key]:
+        case choice if choice == COPY:
+            st.session_state["chat.copy"] = node.message.text
+        case choice if choice == EDIT:
+            st.session_state[EDITING] = node.id
+        case choice if choice == AGAIN:
+            turns.regenerate(app, chat, node)
+        case choice if choice == ONWARD:
+            turns.continue_reply(app, chat, node)
+        case choice if choice == BRANCH:
+            turns.branch(app, chat, node)
+        case choice if choice == INSPECT:
+            dialogs.ask("inspect", node.id)
+        case choice if choice == DELETE:
+            dialogs.ask("delete", node.id)
+
+
+def _draw_editor(app: Application, chat: Conversation, node: Node) -> None:
+    key = f"chat.edit.{node.id}"
+    user = node.message.role == "user"
+    st.text_area("Edit the message", node.message.text, key=key, label_visibility="collapsed")
+    with st.container(horizontal=True):
+        st.button(
+            "Send" if user else "Save",
+            type="primary",
+            key=f"chat.save.{node.id}",
+            help="The old version is kept." if user else "Kept as a version of the reply.",
+            on_click=_edited,
+            args=(app, chat, node, key),
+        )
+        st.button(
+            "Cancel",
+            key=f"chat.cancel.{node.id}",
+            on_click=st.session_state.pop,
+            args=(EDITING, None),
+        )
+
+
+def _edited(app: Application, chat: Conversation, node: Node, key: str) -> None:
+    st.session_state.pop(EDITING, None)
+    turns.edit(app, chat, node, st.session_state[key])
+
+
+def _facts(node: Node) -> str:
+    """Tokens and speed of a reply, and how it ended."""
+    facts = []
+    if node.state == "cancelled":
+        facts.append("Stopped")
+    if node.trace is not None and node.trace.finish_reason == "length":
+        facts.append("Cut off at the longest reply allowed")
+    if node.usage is not None:
+        facts += usage_facts(node.usage)
+    if node.message.role == "assistant" and node.model:
+        facts.append(node.model)
+    return " · ".join(facts)
+
+
+def usage_facts(usage: UsageEvent) -> list[str]:
+    """A reply's length and speed in words."""
+    facts = [f"{usage.completion_tokens:,} tokens"]
+    seconds = usage.seconds - usage.first_token_s
+    if usage.completion_tokens > 1 and seconds > 0:
+        facts.append(f"{(usage.completion_tokens - 1) / seconds:.1f} tokens/s")
+    return [*facts, f"first after {usage.first_token_s:.2f} s"]

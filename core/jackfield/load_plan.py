@@ -1,0 +1,184 @@
+"""Decides how a model is loaded: which loader, with which options, and what that needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from jackfield.catalog.catalog import Catalog
+from jackfield.catalog.model import CatalogModel
+from jackfield.errors import (
+    InvalidRequest,
+    JackfieldError,
+    LoaderError,
+    LoadFailed,
+    ModelFileError,
+    PluginConflict,
+)
+from jackfield.loader import Loader, LoadOptions, Match, MemoryEstimate
+from jackfield.manager import PluginManager
+from jackfield.settings import ModelSettings
+from jackfield.settings_store import SettingsStore
+
+
+class LoadPlan(msgspec.Struct, frozen=True):
+    """How a model is to be loaded.
+
+    Attributes:
+        given: the options as they were given, for the worker to check again.
+        options: all options, defaults included.
+    """
+
+    entry: CatalogModel
+    loader: Loader
+    given: dict[str, Any]
+    options: LoadOptions
+    estimate: MemoryEstimate
+
+    @property
+    def need(self) -> int:
+        """Bytes of main memory it will take."""
+        estimate = self.estimate
+        return estimate.total if estimate.device == "cpu" else estimate.overhead
+
+    def same(self, other: LoadPlan) -> bool:
+        """Whether the other would load the same thing in the same way."""
+        return (
+            type(self.loader) is type(other.loader)
+            and self.options == other.options
+            and self.entry.files == other.entry.files
+        )
+
+
+class Planner:
+    """Makes plans from the catalog, the plugins' loaders and the settings. For any thread."""
+
+    def __init__(self, catalog: Catalog, plugins: PluginManager, settings: SettingsStore) -> None:
+        self._catalog = catalog
+        self._plugins = plugins
+        self._settings = settings
+
+    def plan(
+        self, model: str, loader: str = "", options: Mapping[str, Any] | None = None
+    ) -> LoadPlan:
+        """A plan for a model; the settings' options are used where none are given.
+
+        Raises:
+            ModelNotFound: there is no such model.
+            ModelFileError: its file is broken.
+            LoadFailed: no loader opens it.
+            PluginConflict: several do equally well and the user has not chosen.
+            InvalidRequest: options that the loader does not take; ``details['errors']`` by field.
+        """
+        entry = self._catalog.find(model)
+        if entry.error:
+            raise ModelFileError(f"Model {entry.name!r} cannot be loaded: {entry.error}")
+        kept = self._settings.value.models.get(entry.name, ModelSettings())
+        chosen, _ = self.choose_loader(entry, loader)
+        # Options kept for one loader mean nothing to another.
+        usual = kept.options if loader in ("", kept.loader) or not kept.loader else {}
+        given = {**usual, **(options or {})}
+        checked = _checked(chosen, given)
+        try:
+            estimate = chosen.estimate(entry.files, checked)
+        except JackfieldError:
+            raise
+        except Exception as error:
+            raise LoaderError(
+                f"Loader {chosen.name!r} could not estimate the memory of {entry.name!r}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return LoadPlan(entry, chosen, given, checked, estimate)
+
+    def choose_loader(self, entry: CatalogModel, loader: str = "") -> tuple[Loader, Match]:
+        """The loader that opens a model best, or the named one.
+
+        Args:
+            entry: the model.
+            loader: a loader's name; "" for the one in the settings, else the best match.
+
+        Raises:
+            LoadFailed: none opens it, or the named one does not.
+            PluginConflict: several match equally; ``details['owners']`` are the loaders.
+        """
+        settings = self._settings.value
+        loaders = self._plugins.loaders()
+        wanted = loader or settings.models.get(entry.name, ModelSettings()).loader
+        if wanted:
+            return _named(entry, wanted, loaders)
+        matches, troubles = [], []
+        for one in loaders.values():
+            try:
+                match = one.probe(entry.files)
+            except Exception as error:  # noqa: BLE001 - a plugin's own code runs here
+                troubles.append(f"{one.name} failed: {type(error).__name__}: {error}")
+                continue
+            if match is not None:
+                matches.append((one, match))
+        if not matches:
+            raise _no_loader(entry, sorted(loaders), troubles)
+        best = max(match.score for _, match in matches)
+        equal = {one.name: (one, match) for one, match in matches if match.score == best}
+        what = f"format:{entry.format}"
+        choice = settings.choices.get(what, "")
+        if len(equal) > 1 and choice not in equal:
+            raise PluginConflict(
+                f"Several loaders open {entry.name!r} equally well: {', '.join(equal)}.",
+                hint="Choose one of them when loading, or keep one in the model's settings.",
+                what=what,
+                owners=list(equal),
+            )
+        return equal[choice] if len(equal) > 1 else next(iter(equal.values()))
+
+
+def _named(
+    entry: CatalogModel, name: str, loaders: Mapping[str, Loader]
+) -> tuple[Loader, Match]:
+    if name not in loaders:
+        raise LoadFailed(
+            f"There is no loader {name!r}.",
+            hint=f"There are: {', '.join(sorted(loaders))}." if loaders else _NO_LOADERS,
+        )
+    try:
+        match = loaders[name].probe(entry.files)
+    except Exception as error:
+        raise LoadFailed(
+            f"Loader {name!r} failed to look at {entry.name!r}: {type(error).__name__}: {error}"
+        ) from error
+    if match is None:
+        raise LoadFailed(
+            f"Loader {name!r} does not open {entry.name!r}, which is of the format "
+            f"{entry.format!r}.",
+            hint="Leave the loader out to have the best one chosen.",
+        )
+    return loaders[name], match
+
+
+_NO_LOADERS = "Install a plugin that brings a loader."
+
+
+def _no_loader(entry: CatalogModel, names: list[str], troubles: list[str]) -> LoadFailed:
+    enabled = f"Enabled loaders: {', '.join(names)}." if names else "No loader is enabled."
+    return LoadFailed(
+        " ".join([f"No loader opens {entry.name!r} (format {entry.format!r}).", *troubles]),
+        hint=f"{enabled} {_NO_LOADERS}",
+    )
+
+
+def _checked(loader: Loader, given: Mapping[str, Any]) -> LoadOptions:
+    try:
+        return loader.Options.model_validate(dict(given))
+    except ValidationError as error:
+        errors = {
+            ".".join(map(str, one["loc"])) or "options": one["msg"] for one in error.errors()
+        }
+        field, why = next(iter(errors.items()))
+        raise InvalidRequest(
+            f"Load option {field!r} of loader {loader.name!r} cannot be used: {why}.",
+            hint=f"Its options are: {', '.join(loader.Options.model_fields)}.",
+            param=field,
+            errors=errors,
+        ) from error
