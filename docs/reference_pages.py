@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import click
 import typer
 from pydantic import BaseModel
 
@@ -127,8 +126,8 @@ def cli() -> str:
         return "\n".join(_command(command, "jackfield", None))
 
 
-def _command(command: click.Command, path: str, parent: click.Context | None) -> list[str]:
-    context = click.Context(command, info_name=path.split()[-1], parent=parent)
+def _command(command: Any, path: str, parent: Any) -> list[str]:
+    context = command.make_context(path.split()[-1], [], parent=parent, resilient_parsing=True)
     level = "#" * min(4, path.count(" ") + 2)
     lines = [f"{level} `{path}`", "", inspect.cleandoc(command.help or ""), ""]
     rows = []
@@ -138,7 +137,7 @@ def _command(command: click.Command, path: str, parent: click.Context | None) ->
             rows.append((f"`{record[0]}`", re.sub(r"\s+", " ", record[1])))
     if rows:
         lines += [_rows(("option", "what it does"), rows), ""]
-    if isinstance(command, click.Group):
+    if hasattr(command, "list_commands"):
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
             if inner is not None and not inner.hidden:

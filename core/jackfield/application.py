@@ -10,11 +10,11 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, version
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from jackfield.catalog.catalog import Catalog
 from jackfield.catalog.downloads import Downloads
-from jackfield.engine import Engine
 from jackfield.errors import HomeInUse, JackfieldError
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
@@ -22,6 +22,7 @@ from jackfield.settings_store import SettingsStore
 
 if TYPE_CHECKING:
     from jackfield.conversations import Conversations
+    from jackfield.engine import Engine
     from jackfield.jobs import Jobs
     from jackfield.pipeline import Pipeline
     from jackfield.templates.templates import Templates
@@ -39,10 +40,10 @@ class Application:
         self.version = version("jackfield")
         self.started_at = time.time()
         self.settings = SettingsStore(paths)
+        self.server_at_start = self.settings.value.server
         self.plugins = PluginManager(paths, self.settings, entry_points=entry_points)
         self.catalog = Catalog(paths, self.settings, self.plugins)
         self.downloads = Downloads(paths, self.catalog, self.plugins)
-        self.engine = Engine(self.catalog, self.plugins, self.settings, paths)
         self._portal: BlockingPortal | None = None
 
     @classmethod
@@ -72,6 +73,13 @@ class Application:
         return app
 
     @cached_property
+    def engine(self) -> Engine:
+        """Models in memory."""
+        from jackfield.engine import Engine  # asyncio and what workers need
+
+        return Engine(self.catalog, self.plugins, self.settings, self.paths)
+
+    @cached_property
     def conversations(self) -> Conversations:
         """Chats, in the database."""
         from jackfield.conversations import Conversations  # SQLAlchemy is slow to import
@@ -99,6 +107,7 @@ class Application:
 
         return Pipeline(
             self.plugins,
+            self.catalog,
             self.engine,
             self.templates,
             lambda: self.conversations,
@@ -135,25 +144,32 @@ class Application:
             HomeInUse: another server has it.
         """
         with self._lock() if serve else _nothing():
-            async with BlockingPortal() as portal:
-                self._portal = portal
-                await self.engine.start()
-                try:
-                    self.plugins.life("started", app=self)
-                    yield self
-                finally:
-                    await self.engine.stop()
-                    self.plugins.life("stopped")
-                    self._portal = None
+            # entered and left by hand: a task group would wrap errors of the caller in a group
+            portal = BlockingPortal()
+            await portal.__aenter__()
+            self._portal = portal
+            await self.engine.start()
+            await anyio.to_thread.run_sync(self.downloads.clean)
+            try:
+                self.plugins.life("started", app=self)
+                yield self
+            finally:
+                await self.engine.stop()
+                await anyio.to_thread.run_sync(self.downloads.close)
+                self.plugins.life("stopped")
+                self._portal = None
+                await portal.__aexit__(None, None, None)
 
     @contextmanager
     def in_thread(self) -> Iterator[Application]:
         """The same for synchronous callers: the event loop runs in a thread of its own."""
-        with (
-            start_blocking_portal() as portal,
-            portal.wrap_async_context_manager(self.running()),
-        ):
-            yield self
+        with start_blocking_portal() as portal:
+            context = portal.wrap_async_context_manager(self.running())
+            context.__enter__()
+            try:
+                yield self
+            finally:
+                context.__exit__(None, None, None)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

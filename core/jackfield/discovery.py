@@ -53,6 +53,14 @@ class Found(msgspec.Struct, frozen=True):
         return self.path.partition(":")[0].partition(".")[0] if self.origin == "package" else ""
 
 
+def find(entry_points: Iterable[EntryPoint] | None, folder: Path) -> dict[str, list[Found]]:
+    """All plugins by name; several of one name are a conflict."""
+    groups: dict[str, list[Found]] = {}
+    for one in [*installed(entry_points), *loose(folder)]:
+        groups.setdefault(one.name, []).append(one)
+    return groups
+
+
 def installed(entry_points: Iterable[EntryPoint] | None = None) -> list[Found]:
     """Plugins that distributions in this environment offer."""
     if entry_points is None:
@@ -156,6 +164,8 @@ def refresh(since: float) -> None:
 
 
 def forget(package: str) -> None:
-    """Forget an imported package, so that its new version is imported next."""
+    """Forget an imported package, so that its new version is imported next; never our own."""
+    if package in ("", __name__.partition(".")[0]):
+        return
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         del sys.modules[name]

@@ -134,9 +134,7 @@ class Planner:
         return equal[choice] if len(equal) > 1 else next(iter(equal.values()))
 
 
-def _named(
-    entry: CatalogModel, name: str, loaders: Mapping[str, Loader]
-) -> tuple[Loader, Match]:
+def _named(entry: CatalogModel, name: str, loaders: Mapping[str, Loader]) -> tuple[Loader, Match]:
     if name not in loaders:
         raise LoadFailed(
             f"There is no loader {name!r}.",
@@ -172,9 +170,7 @@ def _checked(loader: Loader, given: Mapping[str, Any]) -> LoadOptions:
     try:
         return loader.Options.model_validate(dict(given))
     except ValidationError as error:
-        errors = {
-            ".".join(map(str, one["loc"])) or "options": one["msg"] for one in error.errors()
-        }
+        errors = {".".join(map(str, one["loc"])) or "options": one["msg"] for one in error.errors()}
         field, why = next(iter(errors.items()))
         raise InvalidRequest(
             f"Load option {field!r} of loader {loader.name!r} cannot be used: {why}.",

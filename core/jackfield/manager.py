@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 from jackfield import discovery, surface
 from jackfield.catalog.source import ModelSource
-from jackfield.discovery import Found
 from jackfield.errors import InvalidRequest, PluginConflict, PluginError
 from jackfield.implementations import Implementations
 from jackfield.loader import Loader
@@ -25,7 +24,6 @@ from jackfield.plugin_loading import PluginLoading
 from jackfield.plugin_options import PluginOptions
 from jackfield.plugin_record import Conflict, Entry, PluginRecord, record_of
 from jackfield.sampling import SamplingPreset
-from jackfield.settings import Settings
 from jackfield.settings_store import SettingsStore
 from jackfield.supply import Supply
 from jackfield.templates.template import ChatTemplate
@@ -68,64 +66,39 @@ class PluginManager:
         self._life = PluginLife(
             self._entries, self._loading, self._options, settings, self._implementations.of
         )
-        self._seen: Settings | None = None
+        self._seen = settings.value
         self._discovered_at = 0.0
+        self._loads = True
         self._live: dict[str, tuple[Implementation, ...]] = {}
         self._supply = Supply(self._live, self._choices)
 
     # Discovery
 
-    def discover(self, *, load: bool = True) -> None:
+    def discover(self, *, load: bool | None = None, again: Container[str] = ()) -> None:
         """Find all plugins and load those that are enabled; new ones appear, gone ones go.
 
         Args:
             load: False only lists them, importing none, so that one can be switched off or
-                uninstalled whatever its import does.
+                uninstalled whatever its import does. Left out: as the last time.
+            again: canonical names of distributions whose plugins have changed.
         """
         with self._changing():
             if self._discovered_at:
                 discovery.refresh(self._discovered_at)
             self._discovered_at = time.time()
+            self._loads = load = self._loads if load is None else load
             self._cards.read()
             killed = self._loading.guard.culprits() if load else {}
-            groups: dict[str, list[Found]] = {}
-            for one in discovery.installed(self._entry_points):
-                groups.setdefault(one.name, []).append(one)
-            for one in discovery.loose(self._paths.plugins):
-                groups.setdefault(one.name, []).append(one)
+            groups = discovery.find(self._entry_points, self._paths.plugins)
             for entry in self._entries:
                 if entry.found is not None and entry.name not in groups:
-                    self._life.stop(entry)
-                    self._entries.remove(entry)
-                    discovery.forget(entry.found.top_package)
+                    self._life.leave(entry)
             for name, stamp in killed.items():
                 self._cards.kill(name, stamp)
+            self._cards.save()  # before the next import, which may end the process as well
             for name, group in groups.items():
-                self._discover_one(name, group, load=load)
-            self._seen = self._settings.value
+                self._life.meet(name, group, self._cards, load=load, again=again)
             self._save_cards()
-
-    def _discover_one(self, name: str, group: list[Found], *, load: bool) -> None:
-        chosen = self._choices().get(f"plugin:{name}")
-        found = next((one for one in group if one.owner == chosen), group[0])
-        entry = self._entries.find(name)
-        if entry is not None:
-            if entry.found is None:
-                return  # a program registered its own of that name
-            if _same(entry, found, group):
-                if load and entry.state == "enabled" and entry.plugin is None:
-                    self._life.start(entry)
-                return
-            self._life.stop(entry)
-            if entry.found.stamp != found.stamp:
-                discovery.forget(found.top_package)
-        entry = self._entries.add(Entry(name, found))
-        entry.rivals = tuple(group) if len(group) > 1 else ()
-        entry.card = self._cards.get(name, found.stamp)
-        if self._life.is_wanted(entry):
-            entry.state = "enabled"
-            if load:
-                self._life.start(entry)
 
     def register(
         self, name: str, plugin_class: type[Plugin], *, config: Mapping[str, Any] | None = None
@@ -147,10 +120,7 @@ class PluginManager:
     def unregister(self, name: str) -> None:
         """Take a registered plugin away."""
         with self._changing():
-            entry = self._entries.get(name)
-            self._life.stop(entry)
-            self._entries.remove(entry)
-            self._options.forget(entry, None)
+            self._life.leave(self._entries.get(name))
 
     # What there is
 
@@ -316,7 +286,7 @@ class PluginManager:
             for entry in list(self._entries):
                 entry.started = hook == "started" and entry.state == "enabled"
         for one in self._live.get(hook, ()):
-            one.ask(hook, **values)
+            one.tell(hook, **values)
 
     def for_turn(self, on: Iterable[str] = (), off: Iterable[str] = ()) -> TurnPlugins:
         """The plugins of a turn: the enabled ones, with some added and some left out.
@@ -365,7 +335,7 @@ class PluginManager:
     def _catch_up(self) -> None:
         """Do what the settings say by now, and make the snapshot of what runs."""
         settings = self._settings.value
-        if self._seen is not None and settings is not self._seen:
+        if settings is not self._seen:
             self._life.follow(self._seen, settings)
             self._seen = settings
         self._live = self._snapshot(one for one in self._entries if one.state == "enabled")
@@ -376,7 +346,7 @@ class PluginManager:
 
     def _follow_settings(self) -> None:
         """Follow settings that somebody else changed, unless another thread is at it."""
-        if self._seen is None or self._settings.value is self._seen:
+        if self._settings.value is self._seen:
             return
         if self._lock.acquire(blocking=False):
             try:
@@ -404,15 +374,3 @@ class PluginManager:
             entry.set_aside(
                 words, f"Enable it to try again: jackfield plugins enable {entry.name}", "failures"
             )
-
-
-def _same(entry: Entry, found: Found, group: list[Found]) -> bool:
-    """Whether a plugin is there as it was found."""
-    rivals = len(group) > 1
-    return (
-        entry.found is not None
-        and (entry.found.path, entry.found.stamp) == (found.path, found.stamp)
-        and entry.found.distribution == found.distribution
-        and bool(entry.rivals) is rivals
-        and not (rivals and entry.reason == "rivals")
-    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from jackfield import discovery
+from jackfield.discovery import Found
 from jackfield.errors import PluginError
 from jackfield.plugin import Plugin
+from jackfield.plugin_cards import Cards
 from jackfield.plugin_entries import Entries
 from jackfield.plugin_loading import PluginLoading
 from jackfield.plugin_options import PluginOptions
@@ -44,6 +47,53 @@ class PluginLife:
         self._options = options
         self._settings = settings
         self._implementation = implementation
+
+    def meet(
+        self,
+        name: str,
+        group: Sequence[Found],
+        cards: Cards,
+        *,
+        load: bool,
+        again: Container[str],
+    ) -> None:
+        """Take up a plugin that was found, unless it is here as it was found.
+
+        Args:
+            group: what was found of this name; more than one is a conflict.
+            load: import it if it is wanted.
+            again: canonical names of distributions whose plugins have changed.
+        """
+        chosen = self._settings.value.choices.get(f"plugin:{name}")
+        found = next((one for one in group if one.owner == chosen), group[0])
+        entry = self._entries.find(name)
+        if entry is not None:
+            if entry.found is None:
+                return  # a program registered its own of that name
+            changed = found.distribution.lower().replace("_", "-") in again
+            if entry.is_as_found(found, len(group) > 1) and not changed:
+                if load and entry.state == "enabled" and entry.plugin is None:
+                    self.start(entry)
+                return
+            self.stop(entry)
+            if changed or entry.found.stamp != found.stamp:
+                discovery.forget(found.top_package)
+        entry = self._entries.add(Entry(name, found))
+        entry.rivals = tuple(group) if len(group) > 1 else ()
+        entry.card = cards.get(name, found.stamp)
+        if self.is_wanted(entry):
+            entry.state = "enabled"
+            if load:
+                self.start(entry)
+
+    def leave(self, entry: Entry) -> None:
+        """Stop a plugin that is gone, and forget it."""
+        self.stop(entry)
+        self._entries.remove(entry)
+        if entry.found is None:
+            self._options.forget(entry, None)
+        else:
+            discovery.forget(entry.found.top_package)
 
     def is_wanted(self, entry: Entry) -> bool:
         """Whether a plugin is to run: as the user said, else as its author chose."""
@@ -192,4 +242,4 @@ class PluginLife:
     def _tell(self, entry: Entry, hook: str, **values: Any) -> None:
         if PREFIX + hook in entry.hooks:
             one = self._implementation(entry, PREFIX + hook)
-            self.told.append(partial(one.ask, hook, **values))
+            self.told.append(partial(one.tell, hook, **values))

@@ -95,6 +95,21 @@ class Entry:
         self.started = False
         self.switched_on = True  # of one that was registered: the settings say it of the others
 
+    def is_as_found(self, found: Found, disputed: bool) -> bool:
+        """Whether the plugin is still the one that was found before.
+
+        Args:
+            disputed: others want its name; one that was set aside for that is looked at again.
+        """
+        old = self.found
+        return (
+            old is not None
+            and (old.path, old.stamp, old.distribution)
+            == (found.path, found.stamp, found.distribution)
+            and bool(self.rivals) is disputed
+            and self.reason != "rivals"
+        )
+
     def set_aside(self, error: str, advice: str, reason: str = "") -> None:
         """Take it out of use, saying why and what to do."""
         self.state = "set aside"

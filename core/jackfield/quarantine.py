@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from difflib import get_close_matches
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import SecretStr, ValidationError
@@ -88,14 +89,21 @@ def _check_options(kind: type[Plugin], name: str) -> None:
 
 def _has_hidden_secret(annotation: Any) -> bool:
     """Whether a SecretStr is inside a list, a table or a model; ``SecretStr | None`` is not."""
-    inside = getattr(annotation, "__args__", ())
-    if SecretStr in inside:
-        return set(inside) - {SecretStr, type(None)} != set()
+    is_union = get_origin(annotation) in (Union, UnionType)
+    choices = set(get_args(annotation) if is_union else (annotation,)) - {NoneType}
+    return choices != {SecretStr} and any(_holds_secret(one, frozenset()) for one in choices)
+
+
+def _holds_secret(annotation: Any, seen: frozenset[Any]) -> bool:
+    if annotation is SecretStr:
+        return True
+    if annotation in seen:
+        return False  # a model that holds itself
     fields = getattr(annotation, "model_fields", {}) if isinstance(annotation, type) else {}
+    inside = [*get_args(annotation), *(field.annotation for field in fields.values())]
     return any(
-        field.annotation is SecretStr or _has_hidden_secret(field.annotation)
-        for field in fields.values()
-    ) or any(_has_hidden_secret(one) for one in inside)
+        _holds_secret(one, seen | {annotation}) for one in inside if isinstance(one, Hashable)
+    )
 
 
 def check_methods(plugin: Plugin, name: str) -> None:

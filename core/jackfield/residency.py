@@ -61,6 +61,20 @@ class Share(msgspec.Struct, frozen=True):
             budget=self.budget,
         )
 
+    def no_room(self, resident: Resident, users: Sequence[str]) -> LoadFailed:
+        """The error for a model that found no room beside those in use."""
+        need, free = resident.plan.need, room().available
+        others = f" Models in use: {', '.join(users)}." if users else ""
+        return LoadFailed(
+            f"There is no room for model {resident.model!r}: it needs about {describe(need)} of "
+            f"{describe(self.budget)}, and {describe(free)} of memory are available.{others}",
+            hint="Unload other models, close other programs, or choose a smaller model.",
+            model=resident.model,
+            need=need,
+            budget=self.budget,
+            available=free,
+        )
+
     def limits(self, resident: Resident, others: Iterable[Resident]) -> Limits:
         """What one worker may take at most while the others are there."""
         if not self.chosen:

@@ -33,6 +33,7 @@ class Resident:
         error: why it failed, with what to do.
         log: the file with what its worker prints.
         users: how many have it in use at the moment.
+        admitted: whether room in memory was given to it.
     """
 
     def __init__(self, plan: LoadPlan, log: Path) -> None:
@@ -49,6 +50,7 @@ class Resident:
         self.load_seconds = 0.0
         self.failure: JackfieldError | None = None
         self.users = 0
+        self.admitted = False
         self.worker: Worker | None = None
         self.task: asyncio.Task[None] | None = None
         self.settled = asyncio.Event()
@@ -85,8 +87,7 @@ class Resident:
     @property
     def committed(self) -> int:
         """Bytes it has or is expected to take."""
-        waiting = self.worker is None
-        return 0 if waiting or not self.pid else max(self.memory, self.plan.need)
+        return max(self.memory, self.plan.need) if self.admitted else 0
 
     @property
     def active(self) -> int:
@@ -130,7 +131,7 @@ class Resident:
 
     def fail(self, failure: JackfieldError) -> None:
         """It is of no use any more."""
-        self.state, self.failure = "failed", failure
+        self.state, self.failure, self.admitted = "failed", failure, False
         self.settled.set()
 
     async def until_settled(self) -> None:

@@ -47,8 +47,9 @@ class ChatSettings(_Section):
 
     model: str = Field("", description="Model of a new chat; empty: the last one used")
     agent_description: LongText = Field(
-        "You are a helpful assistant.",
-        description="Tells the model who it is and how to answer (the system prompt)",
+        "",
+        description="Tells the model who it is and how to answer (the system prompt), for example "
+        "'You are a friendly travel advisor.'",
     )
     preset: str = Field("", description="Sampling preset of a new chat")
     sampling: dict[str, Any] = Field({}, description="Sampling parameters of a new chat")

@@ -241,7 +241,8 @@ def _same(one: Any, other: Any) -> bool:
 def _tidy(document: Any, before: Mapping[str, Any], value: Settings, parts: Sequence[str]) -> None:
     """Write a value in its own type ("80" as 80), and not at all where it is only the default."""
     kept = _dig(value, parts)
-    if kept is MISSING or isinstance(kept, BaseModel | Mapping):
+    was_set = _dig(document, parts) is not MISSING
+    if not was_set or kept is MISSING or isinstance(kept, BaseModel | Mapping):
         return
     is_default = _same(kept, _dig(Settings(), parts)) and _dig(before, parts) is MISSING
     _put(document, parts, None if is_default else _plain(kept))

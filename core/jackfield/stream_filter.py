@@ -109,14 +109,15 @@ class StreamFilter:
         """The filter's next event; None at its end."""
         started = time.perf_counter()
         try:
-            event = await anext(stream)
+            event: Any = await anext(stream)
         except StopAsyncIteration:
             return None
         finally:
             self._seconds += time.perf_counter() - started
         if not isinstance(event, EVENTS):
             raise TypeError(f"it yielded {type(event).__name__}, which is not an event")
-        return event
+        passed: Event = event
+        return passed
 
     def _record(self) -> None:
         started = time.perf_counter() - self._seconds

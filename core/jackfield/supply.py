@@ -98,8 +98,7 @@ class Supply:
 
 def _valid(chosen: Mapping[str, str], what: str, owners: Iterable[str]) -> str | None:
     """The choice that was made, unless that plugin no longer offers it."""
-    owner = chosen.get(what)
-    return owner if owner in owners else None
+    return next((owner for owner in owners if owner == chosen.get(what)), None)
 
 
 def _named(kind: str, given: Any, icons: frozenset[str]) -> tuple[str, Any]:

@@ -23,7 +23,8 @@ def add_commands(cli: typer.Typer, implementations: Sequence[Implementation]) ->
     taken = set(_names(cli))
     for one in implementations:
         own = typer.Typer()
-        one.ask("commands", cli=own)
+        if not one.tell("commands", cli=own):
+            continue
         names = _names(own)
         twice = sorted(set(names) & taken)
         if twice:

@@ -43,14 +43,25 @@ class Implementation(msgspec.Struct, frozen=True):
         Args:
             many: the answer is a list; a failure or None gives an empty one.
         """
+        answers: list[Any] = []
+        self.tell(hook, lambda answer: answers.extend(answer or () if many else [answer]), **values)
+        return answers if many else answers[0] if answers else None
+
+    def tell(
+        self, hook: str, take: Callable[[Any], object] = lambda answer: None, **values: Any
+    ) -> bool:
+        """Call a hook that is no turn hook; whether it went well.
+
+        Args:
+            take: given the answer; what it raises counts as the plugin's failure.
+        """
         try:
-            answer = self.function(**self.taken(values))
-            answer = list(answer or ()) if many else answer
+            take(self.function(**self.taken(values)))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code runs here
             self.report(hook, f"{type(error).__name__}: {error}")
-            return [] if many else None
+            return False
         self.report(hook, "")
-        return answer
+        return True
 
     async def call(self, values: Mapping[str, Any]) -> Any:
         """Call it with those of the values that it takes: in a thread unless it is ``async``."""

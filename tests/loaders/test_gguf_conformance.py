@@ -19,8 +19,8 @@ class OfSmolLM2(LoaderConformance):
 
 
 class TestXllamacpp(OfSmolLM2):
-    options = GgufOptions(n_ctx=512, parallel=3, n_threads=2)
+    options = GgufOptions(n_ctx=512, parallel=3, n_threads=1)
 
 
 class TestLlamaCppPython(OfSmolLM2):
-    options = GgufOptions(engine="llama-cpp-python", n_ctx=512, n_threads=2)
+    options = GgufOptions(engine="llama-cpp-python", n_ctx=512, n_threads=1)

@@ -58,6 +58,7 @@ def build_api(app: Application) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     api.state.jackfield = app
     api.state.metrics = Metrics(app)

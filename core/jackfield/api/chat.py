@@ -89,13 +89,8 @@ def _choice(index: int, reply: Reply, sent: ChatRequest) -> ChatChoice:
 async def _streamed(
     sent: ChatRequest, turns: Sequence[Turn], app: Application, counts: Metrics
 ) -> Response:
-    held = [app.pipeline.holds_reply(turn) for turn in turns]
     running = Turns(app.pipeline, turns)
-    try:
-        await running.ready()
-    except BaseException:
-        running.cancel()
-        raise
+    await running.ready()
     return EventStream(_events(sent, turns, running, app, counts), running.cancel, turns[0].id)
 
 
@@ -119,11 +114,11 @@ async def _events(
         reply = found[index]
         reply.add(event)
         if isinstance(event, DoneEvent):
-            if held[index] and reply.text:
+            if running.held[index] and reply.text:
                 yield chunks.chunk(index, {"content": reply.text}, chunks.logprobs(reply.logprobs))
             extra = {"jackfield": plain(additions([reply], app.traces))}
             yield chunks.chunk(index, {}, finish=finish_reason(reply.finish), extra=extra)
-        elif not held[index] and (delta := _delta(event)):
+        elif not running.held[index] and (delta := _delta(event)):
             yield chunks.chunk(index, delta, chunks.logprobs(getattr(event, "logprobs", ())))
     for reply in found:
         if reply.usage is not None:

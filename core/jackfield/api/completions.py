@@ -53,9 +53,7 @@ async def complete(sent: CompletionRequest, request: Request, app: App, counts: 
         id=f"cmpl-{turns[0].id}",
         created=int(time.time()),
         model=sent.model,
-        choices=[
-            _choice(index, one, turns[index].prompt, sent) for index, one in enumerate(found)
-        ],
+        choices=[_choice(index, one, turns[index].prompt, sent) for index, one in enumerate(found)],
         usage=usage(found, len(prompts)),
         jackfield=additions(found, app.traces),
     )
@@ -75,12 +73,8 @@ def _refuse(sent: CompletionRequest) -> None:
 async def _prompts(sent: CompletionRequest, app: Application) -> list[str]:
     """The prompts as texts; token ids are turned back by the model itself."""
     several: list[Any]
-    if isinstance(sent.prompt, str):
-        several = [sent.prompt]
-    elif sent.prompt and isinstance(sent.prompt[0], int):
-        several = [sent.prompt]
-    else:
-        several = list(sent.prompt)
+    one_of_ids = bool(sent.prompt) and isinstance(sent.prompt[0], int)
+    several = [sent.prompt] if isinstance(sent.prompt, str) or one_of_ids else list(sent.prompt)
     if not several or any(not one for one in several):
         raise invalid("prompt", "'prompt' is empty; there is nothing to continue.")
     if all(isinstance(one, str) for one in several):
@@ -126,13 +120,8 @@ async def _streamed(
     app: Application,
     counts: Metrics,
 ) -> Response:
-    held = [app.pipeline.holds_reply(turn) for turn in turns]
     running = Turns(app.pipeline, turns)
-    try:
-        await running.ready()
-    except BaseException:
-        running.cancel()
-        raise
+    await running.ready()
     events = _events(sent, turns, prompts, running, app, counts)
     return EventStream(events, running.cancel, turns[0].id)
 
@@ -163,10 +152,10 @@ async def _events(
         reply = found[index]
         reply.add(event)
         if isinstance(event, DoneEvent):
-            text, tokens = (reply.text, reply.logprobs) if held[index] else ("", [])
+            text, tokens = (reply.text, reply.logprobs) if running.held[index] else ("", [])
             extra = {"jackfield": plain(additions([reply], app.traces))}
             yield chunks.chunk(index, text, tokens, finish_reason(reply.finish), extra)
-        elif isinstance(event, TextEvent) and not held[index]:
+        elif isinstance(event, TextEvent) and not running.held[index]:
             yield chunks.chunk(index, event.text, event.logprobs)
     for reply in found:
         if reply.usage is not None:

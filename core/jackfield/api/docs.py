@@ -77,6 +77,8 @@ def _older(value: Any) -> Any:
             changed = {**rest[0], **changed}
         else:
             changed["allOf" if len(rest) == 1 else "anyOf"] = rest
+    if changed.get("type") == "null":
+        changed = {**changed, "type": "string", "nullable": True, "enum": [None]}
     if "const" in changed:
         changed["enum"] = [changed.pop("const")]
     return changed

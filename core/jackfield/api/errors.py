@@ -54,6 +54,10 @@ class TurnFailed(Exception):
         self.event = event
 
 
+class ClientGone(Exception):
+    """The client hung up before its answer was ready; nobody reads what is answered."""
+
+
 def error_body(
     message: str,
     *,
@@ -111,6 +115,7 @@ def add_error_handlers(api: FastAPI) -> None:
     """Answer every error in the one shape."""
     api.add_exception_handler(JackfieldError, _jackfield_error)
     api.add_exception_handler(TurnFailed, _turn_failed)
+    api.add_exception_handler(ClientGone, _client_gone)
     api.add_exception_handler(RequestValidationError, _validation_error)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(Exception, _defect)
@@ -131,6 +136,10 @@ def _jackfield_error(request: Request, error: Exception) -> Response:
 def _turn_failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, TurnFailed)
     return error_answer(event_body(error.event), error.event.status)
+
+
+def _client_gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)
 
 
 def _validation_error(request: Request, error: Exception) -> Response:

@@ -23,9 +23,7 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, events: AsyncIterator[bytes], ended: Callable[[], None], turn: str
-    ) -> None:
+    def __init__(self, events: AsyncIterator[bytes], ended: Callable[[], None], turn: str) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", "X-Request-Id": turn}
         super().__init__(events, headers=headers)
         self._ended = ended

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -23,8 +23,8 @@ class Health(BaseModel):
     models: list[str] = Field([], description="Resident models; empty for a caller without a key")
 
 
-@router.get("/health", response_model=Health)
-async def health(request: Request, app: App) -> Any:
+@router.get("/health")
+async def health(request: Request, app: App) -> Health:
     """Answer that the server is up; to a caller with a key, also what is loaded."""
     if getattr(request.state, "access", "none") == "none":
         return Health()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from jackfield.api.context import App
 from jackfield.api.errors import ErrorResponse
-from jackfield.api.structs import model_of
+from jackfield.api.structs import Shown
 from jackfield.catalog.downloads import Download
 from jackfield.catalog.source import Offer
 
@@ -22,7 +19,7 @@ class SourceDescription(BaseModel):
 
     name: str
     title: str
-    offers: list[model_of(Offer)]  # type: ignore[misc]  # a class that is made here
+    offers: list[Shown[Offer]]
 
 
 class DownloadRequest(BaseModel):
@@ -32,40 +29,36 @@ class DownloadRequest(BaseModel):
     source: str = Field("", description="Its source; empty: the first that offers it")
 
 
-@router.get("/sources", response_model=list[SourceDescription])
-def sources(app: App) -> Any:
+@router.get("/sources")
+def sources(app: App) -> list[SourceDescription]:
     """All sources of models with their offers."""
     return [
-        {
-            "name": name,
-            "title": source.title,
-            "offers": [msgspec.to_builtins(one) for one in source.offers()],
-        }
+        SourceDescription(name=name, title=source.title, offers=list(source.offers()))
         for name, source in app.plugins.model_sources().items()
     ]
 
 
-@router.get("/downloads", response_model=list[model_of(Download)])
-def list_downloads(app: App) -> Any:
+@router.get("/downloads")
+def list_downloads(app: App) -> list[Shown[Download]]:
     """Downloads since the start, newest first."""
-    return [msgspec.to_builtins(one) for one in app.downloads.list()]
+    return app.downloads.list()
 
 
-@router.post("/downloads", response_model=model_of(Download), status_code=202)
-def start_download(sent: DownloadRequest, app: App) -> Any:
+@router.post("/downloads", status_code=202)
+def start_download(sent: DownloadRequest, app: App) -> Shown[Download]:
     """Begin to fetch a model."""
     source = sent.source or app.downloads.find_offer(sent.offer)[0]
-    return msgspec.to_builtins(app.downloads.start(source, sent.offer))
+    return app.downloads.start(source, sent.offer)
 
 
-@router.get("/downloads/{download}", response_model=model_of(Download))
-def get_download(download: str, app: App) -> Any:
+@router.get("/downloads/{download}")
+def get_download(download: str, app: App) -> Shown[Download]:
     """How far a download is."""
-    return msgspec.to_builtins(app.downloads.get(download))
+    return app.downloads.get(download)
 
 
-@router.post("/downloads/{download}/cancel", response_model=model_of(Download))
-def cancel_download(download: str, app: App) -> Any:
+@router.post("/downloads/{download}/cancel")
+def cancel_download(download: str, app: App) -> Shown[Download]:
     """Stop a download and throw away what has arrived."""
     app.downloads.cancel(download)
-    return msgspec.to_builtins(app.downloads.get(download))
+    return app.downloads.get(download)

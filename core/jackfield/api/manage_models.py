@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import anyio.to_thread
-import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from jackfield.api.context import App
 from jackfield.api.errors import ErrorResponse
-from jackfield.api.structs import model_of
+from jackfield.api.structs import Shown
 from jackfield.application import Application
 from jackfield.catalog.model import CatalogModel
 from jackfield.engine import Resident, UnloadReport
@@ -39,7 +38,7 @@ class ResidentModel(BaseModel):
     last_used: float
     load_seconds: float
     error: str
-    info: model_of(ModelInfo) | None  # type: ignore[valid-type]  # a class that is made here
+    info: Shown[ModelInfo] | None
 
 
 class KnownModel(BaseModel):
@@ -68,10 +67,11 @@ class LoadRequest(BaseModel):
     options: dict[str, Any] | None = Field(None, description="Load options; not given: as set")
 
 
-class Estimate(model_of(MemoryEstimate)):  # type: ignore[misc]  # a class that is made here
-    """Memory that a model would need, in bytes."""
+class Estimate(BaseModel):
+    """Memory that a model would need, in bytes, and what there is."""
 
-    total: int
+    needed: Shown[MemoryEstimate]
+    total: int = Field(description="All that it would need")
     free: int = Field(description="What the computer has to give, in bytes")
 
 
@@ -89,20 +89,20 @@ class Done(BaseModel):
     done: bool = True
 
 
-@router.get("/models", response_model=list[KnownModel])
-def list_models(app: App) -> Any:
+@router.get("/models")
+def list_models(app: App) -> list[KnownModel]:
     """All models on this computer, broken ones with their error."""
     return [_known(one, app) for one in app.catalog.scan()]
 
 
-@router.get("/models/{model}", response_model=KnownModel)
-def get_model(model: str, app: App) -> Any:
+@router.get("/models/{model}")
+def get_model(model: str, app: App) -> KnownModel:
     """One model."""
     return _known(app.catalog.find(model), app)
 
 
-@router.delete("/models/{model}", response_model=Done)
-async def delete_model(model: str, app: App) -> Any:
+@router.delete("/models/{model}")
+async def delete_model(model: str, app: App) -> Done:
     """Delete a model's files; it must not be loaded."""
     entry = await anyio.to_thread.run_sync(app.catalog.find, model)
     if app.engine.resident(entry.name) is not None:
@@ -113,10 +113,10 @@ async def delete_model(model: str, app: App) -> Any:
     return Done()
 
 
-@router.post("/models/{model}/load", response_model=ResidentModel)
+@router.post("/models/{model}/load")
 async def load_model(
     model: str, app: App, sent: LoadRequest | None = None, wait: bool = False
-) -> Any:
+) -> ResidentModel:
     """Load a model, or load it again with other options; with ``wait``, answer when it is ready."""
     how = sent or LoadRequest()
     if wait:
@@ -126,28 +126,28 @@ async def load_model(
     return _resident(resident)
 
 
-@router.post("/models/{model}/unload", response_model=model_of(UnloadReport))
-async def unload_model(model: str, app: App) -> Any:
+@router.post("/models/{model}/unload")
+async def unload_model(model: str, app: App) -> Shown[UnloadReport]:
     """Unload a model and report the memory before and after."""
-    return msgspec.to_builtins(await app.engine.unload(model))
+    return await app.engine.unload(model)
 
 
-@router.post("/models/{model}/estimate", response_model=Estimate)
-def estimate(model: str, app: App, sent: LoadRequest | None = None) -> Any:
+@router.post("/models/{model}/estimate")
+def estimate(model: str, app: App, sent: LoadRequest | None = None) -> Estimate:
     """How much memory a model would need with these options, and how much there is."""
     how = sent or LoadRequest()
     needed, free = app.engine.estimate(model, loader=how.loader, options=how.options)
-    return {**msgspec.to_builtins(needed), "total": needed.total, "free": free}
+    return Estimate(needed=needed, total=needed.total, free=free)
 
 
-@router.get("/residents", response_model=list[ResidentModel])
-async def residents(app: App) -> Any:
+@router.get("/residents")
+async def residents(app: App) -> list[ResidentModel]:
     """Models in memory, or on their way there or out."""
     return [_resident(one) for one in app.engine.residents()]
 
 
-@router.get("/loaders", response_model=list[LoaderDescription])
-def loaders(app: App) -> Any:
+@router.get("/loaders")
+def loaders(app: App) -> list[LoaderDescription]:
     """All loaders with their options as JSON schemas."""
     return [
         LoaderDescription(
@@ -203,5 +203,5 @@ def _resident(one: Resident) -> ResidentModel:
         last_used=one.last_used or 0,
         load_seconds=one.load_seconds or 0,
         error=str(one.error or ""),
-        info=msgspec.to_builtins(one.info) if one.info else None,
+        info=one.info,
     )

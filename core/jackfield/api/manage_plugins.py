@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
-import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from jackfield.api.context import App
 from jackfield.api.errors import ErrorResponse
-from jackfield.api.structs import model_of
-from jackfield.application import Application
+from jackfield.api.structs import Shown
 from jackfield.plugin_record import Conflict, PluginRecord
 
 router = APIRouter(prefix="/api", tags=["plugins"], responses={404: {"model": ErrorResponse}})
 
-Record = model_of(PluginRecord)
+Record: TypeAlias = Shown[PluginRecord]
 
 
 class Order(BaseModel):
@@ -45,50 +43,49 @@ class Uninstalled(BaseModel):
     message: str
 
 
-@router.get("/plugins", response_model=list[Record])
-def list_plugins(app: App) -> Any:
+@router.get("/plugins")
+def list_plugins(app: App) -> list[Record]:
     """All plugins in their order, those that are set aside with the reason."""
-    return [msgspec.to_builtins(one) for one in app.plugins.records()]
+    return app.plugins.records()
 
 
-@router.post("/plugins", response_model=list[Record], status_code=201)
-def install_plugin(sent: Install, app: App) -> Any:
+@router.post("/plugins", status_code=201)
+def install_plugin(sent: Install, app: App) -> list[Record]:
     """Install a plugin with pip; it is enabled at once. Answers with the plugins it brought."""
     from jackfield.installer import Installer
 
     installer = Installer(app.paths, app.settings, app.plugins)
-    brought = installer.install(sent.spec, upgrade=sent.upgrade, progress=lambda line: None)
-    return [msgspec.to_builtins(one) for one in brought]
+    return installer.install(sent.spec, upgrade=sent.upgrade, progress=lambda line: None)
 
 
-@router.put("/plugin-order", response_model=list[Record])
-def order_plugins(sent: Order, app: App) -> Any:
+@router.put("/plugin-order")
+def order_plugins(sent: Order, app: App) -> list[Record]:
     """Set the order in which plugins run."""
     app.plugins.set_order(sent.names)
     return list_plugins(app)
 
 
-@router.get("/plugin-conflicts", response_model=list[model_of(Conflict)])
-def conflicts(app: App) -> Any:
+@router.get("/plugin-conflicts")
+def conflicts(app: App) -> list[Shown[Conflict]]:
     """What several plugins offer and only one may."""
-    return [msgspec.to_builtins(one) for one in app.plugins.conflicts()]
+    return app.plugins.conflicts()
 
 
-@router.post("/plugin-conflicts", response_model=list[model_of(Conflict)])
-def choose(sent: Choice, app: App) -> Any:
+@router.post("/plugin-conflicts")
+def choose(sent: Choice, app: App) -> list[Shown[Conflict]]:
     """Answer a conflict; the choice is kept."""
     app.plugins.choose(sent.what, sent.owner)
     return conflicts(app)
 
 
-@router.get("/plugins/{plugin}", response_model=Record)
-def get_plugin(plugin: str, app: App) -> Any:
+@router.get("/plugins/{plugin}")
+def get_plugin(plugin: str, app: App) -> Record:
     """One plugin, with its options and their JSON schema; secrets are not told."""
-    return _record(plugin, app)
+    return app.plugins.record(plugin)
 
 
-@router.delete("/plugins/{plugin}", response_model=Uninstalled)
-def uninstall_plugin(plugin: str, app: App) -> Any:
+@router.delete("/plugins/{plugin}")
+def uninstall_plugin(plugin: str, app: App) -> Uninstalled:
     """Uninstall a plugin's package, or remove its file."""
     from jackfield.installer import Installer
 
@@ -96,33 +93,26 @@ def uninstall_plugin(plugin: str, app: App) -> Any:
     return Uninstalled(message=installer.uninstall(plugin, progress=lambda line: None))
 
 
-@router.post("/plugins/{plugin}/enable", response_model=Record)
-def enable_plugin(plugin: str, app: App) -> Any:
+@router.post("/plugins/{plugin}/enable")
+def enable_plugin(plugin: str, app: App) -> Record:
     """Switch a plugin on, now and from now on."""
-    app.plugins.enable(plugin)
-    return _record(plugin, app)
+    return app.plugins.enable(plugin)
 
 
-@router.post("/plugins/{plugin}/disable", response_model=Record)
-def disable_plugin(plugin: str, app: App) -> Any:
+@router.post("/plugins/{plugin}/disable")
+def disable_plugin(plugin: str, app: App) -> Record:
     """Switch a plugin off, now and from now on."""
-    app.plugins.disable(plugin)
-    return _record(plugin, app)
+    return app.plugins.disable(plugin)
 
 
-@router.patch("/plugins/{plugin}/config", response_model=Record)
-def configure_plugin(plugin: str, values: dict[str, Any], app: App) -> Any:
+@router.patch("/plugins/{plugin}/config")
+def configure_plugin(plugin: str, values: dict[str, Any], app: App) -> Record:
     """Change some of a plugin's options, at once. Empty secrets stay; null removes one."""
-    app.plugins.configure(plugin, values)
-    return _record(plugin, app)
+    return app.plugins.configure(plugin, values)
 
 
-@router.post("/plugins/{plugin}/clear-failures", response_model=Record)
-def clear_failures(plugin: str, app: App) -> Any:
+@router.post("/plugins/{plugin}/clear-failures")
+def clear_failures(plugin: str, app: App) -> Record:
     """Forget a plugin's failures."""
     app.plugins.clear_failures(plugin)
-    return _record(plugin, app)
-
-
-def _record(plugin: str, app: Application) -> Any:
-    return msgspec.to_builtins(app.plugins.record(plugin))
+    return app.plugins.record(plugin)

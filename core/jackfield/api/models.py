@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
@@ -43,14 +43,14 @@ class ModelList(BaseModel):
     data: list[Model]
 
 
-@router.get("/v1/models", response_model=ModelList)
-def list_models(app: App) -> Any:
+@router.get("/v1/models")
+def list_models(app: App) -> ModelList:
     """All models that can be loaded; asking for one loads it."""
     return ModelList(data=[_model(one, app) for one in app.catalog.scan() if not one.error])
 
 
-@router.get("/v1/models/{model:path}", response_model=Model, responses={404: {"model": ErrorResponse}})
-def get_model(model: str, app: App) -> Any:
+@router.get("/v1/models/{model:path}", responses={404: {"model": ErrorResponse}})
+def get_model(model: str, app: App) -> Model:
     """One model."""
     return _model(app.catalog.find(model), app)
 

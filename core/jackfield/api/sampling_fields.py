@@ -36,9 +36,7 @@ PASSED_OVER = {
 """Fields that clients send and that change nothing about a reply."""
 
 
-def chat_sampling(
-    request: ChatRequest, presets: Mapping[str, SamplingPreset]
-) -> SamplingParams:
+def chat_sampling(request: ChatRequest, presets: Mapping[str, SamplingPreset]) -> SamplingParams:
     """The parameters of a chat request; only those that were sent count as set.
 
     Raises:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from jackfield.api.context import App
 from jackfield.api.errors import ErrorResponse
-from jackfield.api.structs import model_of
+from jackfield.api.structs import Shown
 from jackfield.sampling import SamplingParams, SamplingPreset
 from jackfield.settings import Settings
 
@@ -38,32 +37,32 @@ class Sampling(BaseModel):
     fields: dict[str, Any] = Field(
         description="JSON schema; each field has its neutral value and source"
     )
-    presets: list[model_of(SamplingPreset)]  # type: ignore[misc]  # a class that is made here
+    presets: list[Shown[SamplingPreset]]
 
 
-@router.get("/settings", response_model=CurrentSettings)
-def get_settings(app: App) -> Any:
+@router.get("/settings")
+def get_settings(app: App) -> CurrentSettings:
     """All settings as they are now."""
     return CurrentSettings(settings=app.settings.value, problem=str(app.settings.problem or ""))
 
 
-@router.patch("/settings", response_model=CurrentSettings)
-def set_settings(sent: Change, app: App) -> Any:
+@router.patch("/settings")
+def set_settings(sent: Change, app: App) -> CurrentSettings:
     """Change settings, all of those sent or none."""
     app.settings.update(list(sent.values.items()))
     return get_settings(app)
 
 
-@router.get("/settings/schema", response_model=dict[str, Any])
-def settings_schema() -> Any:
+@router.get("/settings/schema")
+def settings_schema() -> dict[str, Any]:
     """JSON schema of the settings."""
     return Settings.model_json_schema()
 
 
-@router.get("/sampling", response_model=Sampling)
-def sampling(app: App) -> Any:
+@router.get("/sampling")
+def sampling(app: App) -> Sampling:
     """All sampling parameters with bounds, help and source, and the presets."""
-    return {
-        "fields": SamplingParams.model_json_schema(),
-        "presets": [msgspec.to_builtins(one) for one in app.plugins.sampling_presets().values()],
-    }
+    return Sampling(
+        fields=SamplingParams.model_json_schema(),
+        presets=list(app.plugins.sampling_presets().values()),
+    )

@@ -1,17 +1,34 @@
-"""Pydantic models made from msgspec structs, so that the OpenAPI page describes them."""
+"""Msgspec structs in answers, so that the OpenAPI page describes them."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from functools import lru_cache
-from typing import Any, Literal, get_type_hints
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, create_model
+from pydantic_core import CoreSchema, core_schema
 
 
-@lru_cache(maxsize=None)
+class _AsModel:
+    """Makes pydantic treat a struct as the model that has its fields."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            _plain, handler.generate_schema(model_of(source))
+        )
+
+
+Struct = TypeVar("Struct", bound=msgspec.Struct)
+Shown: TypeAlias = Annotated[Struct, _AsModel()]
+"""A struct as part of an answer: ``Shown[Trace]``."""
+
+
+@cache
 def model_of(struct: type[msgspec.Struct]) -> type[BaseModel]:
     """A pydantic model with the fields, defaults and docstring of a struct."""
     hints = get_type_hints(struct)
@@ -22,16 +39,27 @@ def model_of(struct: type[msgspec.Struct]) -> type[BaseModel]:
         fields[str(settings.tag_field)] = (Literal[settings.tag], settings.tag)
     for one in msgspec.structs.fields(struct):
         options: dict[str, Any] = {"description": help_.get(one.name)}
-        if not one.required:
-            make = one.default_factory
-            if make is not msgspec.NODEFAULT:
-                options["default_factory"] = make
-            else:
-                options["default"] = one.default
+        if one.default_factory is not msgspec.NODEFAULT:
+            options["default_factory"] = one.default_factory
+        elif one.default is not msgspec.NODEFAULT:
+            options["default"] = _default(one.default)
         fields[one.name] = (_translated(hints[one.name]), Field(**options))
     made: type[BaseModel] = create_model(struct.__name__, **fields)
     made.__doc__ = (inspect.getdoc(struct) or "").split("\n")[0]
     return made
+
+
+def _plain(value: Any) -> Any:
+    """A struct as plain values; anything else as it is."""
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value, enc_hook=str)
+    return value
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return model_of(type(value))(**msgspec.to_builtins(value))
+    return value
 
 
 def _translated(kind: Any) -> Any:
@@ -39,7 +67,7 @@ def _translated(kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return model_of(kind)
     arguments = getattr(kind, "__args__", ())
-    if not arguments or not any(_has_struct(one) for one in arguments):
+    if not any(_has_struct(one) for one in arguments):
         return kind
     translated = tuple(_translated(one) for one in arguments)
     if hasattr(kind, "__origin__"):

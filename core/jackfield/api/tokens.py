@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
@@ -80,30 +78,30 @@ class TemplateDescription(BaseModel):
     stop: list[str] = Field(description="Texts that end a reply in this format")
 
 
-@router.post("/tokenize", response_model=Tokens)
-async def tokenize(sent: TokenizeRequest, app: App) -> Any:
+@router.post("/tokenize")
+async def tokenize(sent: TokenizeRequest, app: App) -> Tokens:
     """A text's token ids; loads the model if it is not."""
     async with app.engine.use(sent.model) as resident:
         tokens = await resident.tokenize(sent.text, special=sent.special)
     return Tokens(tokens=tokens, count=len(tokens))
 
 
-@router.post("/detokenize", response_model=Text)
-async def detokenize(sent: DetokenizeRequest, app: App) -> Any:
+@router.post("/detokenize")
+async def detokenize(sent: DetokenizeRequest, app: App) -> Text:
     """The text of token ids; loads the model if it is not."""
     async with app.engine.use(sent.model) as resident:
         return Text(text=await resident.detokenize(sent.tokens))
 
 
-@router.post("/count", response_model=Count)
-async def count(sent: TokenizeRequest, app: App) -> Any:
+@router.post("/count")
+async def count(sent: TokenizeRequest, app: App) -> Count:
     """How many tokens a text is; loads the model if it is not."""
     async with app.engine.use(sent.model) as resident:
         return Count(count=await resident.count(sent.text))
 
 
-@router.post("/render", response_model=Rendered)
-async def render(sent: RenderRequest, app: App) -> Any:
+@router.post("/render")
+async def render(sent: RenderRequest, app: App) -> Rendered:
     """The prompt that a conversation becomes, without plugins; loads the model if it is not."""
     messages = [message_of(one, index) for index, one in enumerate(sent.messages)]
     async with app.engine.use(sent.model) as resident:
@@ -121,12 +119,10 @@ async def render(sent: RenderRequest, app: App) -> Any:
         )
 
 
-@router.get("/templates", response_model=list[TemplateDescription])
-def templates(app: App) -> Any:
+@router.get("/templates")
+def templates(app: App) -> list[TemplateDescription]:
     """Named chat templates."""
     return [
-        TemplateDescription(
-            name=one.name, title=one.title, source=one.source, stop=list(one.stop)
-        )
+        TemplateDescription(name=one.name, title=one.title, source=one.source, stop=list(one.stop))
         for one in app.templates.names()
     ]

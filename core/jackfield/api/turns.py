@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 from fastapi import Request
 
-from jackfield.api.errors import TurnFailed
+from jackfield.api.errors import ClientGone, TurnFailed
 from jackfield.messages import (
     DoneEvent,
     ErrorEvent,
@@ -32,10 +32,6 @@ PATIENCE = 10.0
 """Seconds without an event after which the client is told that the server is still at work."""
 
 Indexed: TypeAlias = tuple[int, Event]
-
-
-class ClientGone(Exception):
-    """The client hung up before its answer was ready."""
 
 
 class Reply(msgspec.Struct):
@@ -74,9 +70,14 @@ class Turns:
     """Runs turns through the pipeline, each in a task of its own, and merges their events.
 
     ``cancel`` ends them all; the pipeline frees their slots at once.
+
+    Attributes:
+        held: for each turn, whether a plugin changes its reply once it is whole, so that nothing
+            of it may be shown before.
     """
 
     def __init__(self, pipeline: Pipeline, turns: Sequence[Turn]) -> None:
+        self.held = [pipeline.holds_reply(turn) for turn in turns]
         self._queue: asyncio.Queue[Indexed | None] = asyncio.Queue()
         self._seen: deque[Indexed] = deque()
         self._running = len(turns)
@@ -109,12 +110,14 @@ class Turns:
                 while (one := await self._next()) is not None:
                     self._seen.append(one)
                     if isinstance(one[1], ErrorEvent):
-                        self.cancel()
                         raise TurnFailed(one[1])
                     if not isinstance(one[1], NoticeEvent | SourceEvent):
                         return
         except TimeoutError:
             return
+        except BaseException:
+            self.cancel()
+            raise
 
     async def events(self) -> AsyncIterator[Indexed | None]:
         """The events of all turns, each with its turn's index; None when nothing comes for long."""

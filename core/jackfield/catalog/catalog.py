@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
 
-from jackfield.catalog.model import SIDECAR, CatalogModel, describe
-from jackfield.errors import ModelFileError, ModelNotFound, NotPermitted
+from jackfield.catalog.model import SIDECAR, CatalogModel, clean, describe, parts_of
+from jackfield.errors import JackfieldError, ModelFileError, ModelNotFound, NotPermitted
 from jackfield.loader import ModelFiles
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
 from jackfield.settings import ModelSettings
 from jackfield.settings_store import SettingsStore
+
+RECENT = 2.0
+"""Seconds for which a model that was found is believed to be there still."""
+
+Stamp = tuple[int, ...]
+"""Sizes and times of a model's files and of the note beside them."""
 
 
 class Catalog:
@@ -31,18 +38,27 @@ class Catalog:
         self._settings = settings
         self._plugins = plugins
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, int, int, int], CatalogModel | None] = {}
+        self._known: dict[Path, tuple[Stamp, CatalogModel | None]] = {}
+        self._last: list[CatalogModel] = []
+        self._scanned = -RECENT
 
     def scan(self) -> list[CatalogModel]:
         """All models, broken ones with their error, by name."""
         with self._lock:
             known = {}
-            for path in sorted(self._files()):
-                stamp = _stamp(path)
-                known[stamp] = self._known[stamp] if stamp in self._known else describe(path)
+            for path in self._files():
+                try:
+                    stamp = _stamp(path)
+                    kept = self._known.get(path)
+                    same = kept is not None and kept[0] == stamp
+                    known[path] = kept if kept and same else (stamp, describe(path))
+                except OSError:  # it went away under our eyes
+                    continue
             self._known = known
-        found = [model for model in known.values() if model is not None]
-        return sorted(_unique(found), key=lambda model: model.name)
+            found = [model for _, model in known.values() if model is not None]
+            self._last = sorted(_unique(found), key=lambda model: model.name)
+            self._scanned = time.monotonic()
+            return list(self._last)
 
     def find(self, name: str) -> CatalogModel:
         """A model by its name, its alias or its file's name, in any case.
@@ -50,13 +66,12 @@ class Catalog:
         Raises:
             ModelNotFound: there is none; ``details['nearest']`` is the most similar name.
         """
+        if time.monotonic() - self._scanned < RECENT:
+            recent = self._words(self._last).get(name.lower())
+            if recent is not None and recent.path.exists():
+                return recent
         models = self.scan()
-        by_name: dict[str, CatalogModel] = {}
-        for model in models:
-            alias = self._settings.value.models.get(model.name, ModelSettings()).alias
-            for word in (model.name, alias, model.path.name, model.path.stem):
-                by_name.setdefault(word.lower(), model)
-        by_name.pop("", None)
+        by_name = self._words(models)
         if name.lower() in by_name:
             return by_name[name.lower()]
         near = next(iter(get_close_matches(name.lower(), by_name, n=1, cutoff=0.4)), None)
@@ -73,38 +88,72 @@ class Catalog:
         """What one file is, wherever it lies.
 
         Raises:
-            ModelFileError: it is broken or part of another.
+            ModelFileError: it is missing, broken, or part of another.
         """
-        model = describe(path.resolve()) if path.exists() else None
+        if not path.exists():
+            raise ModelFileError(f"There is no file {str(path)!r}.")
+        model = describe(path.resolve())
         if model is None:
-            raise ModelFileError(f"{str(path)!r} is not a model.")
+            raise ModelFileError(
+                f"{str(path)!r} is not a model of its own.",
+                hint="Give the first part of a split model; a projector belongs to a model.",
+            )
         if model.error:
             raise ModelFileError(model.error)
         return model.files
 
     def remove(self, name: str) -> None:
-        """Delete a model's files; only in the models folder.
+        """Delete a model's files, and its folder if nothing else is a model there.
 
         Raises:
             ModelNotFound: there is none of that name.
-            NotPermitted: it lies elsewhere.
+            NotPermitted: it lies outside the models folder, or behind a link that leads out of it.
         """
-        path = self.find(name).path
-        inside = self._paths.models.resolve()
-        if not path.absolute().is_relative_to(self._paths.models.absolute()):
+        model = self.find(name)
+        inside, folder = self._paths.models.resolve(), model.path.parent.resolve()
+        if not folder.is_relative_to(inside):
             raise NotPermitted(
-                f"The model {name!r} lies in {str(path.parent)!r}, outside the models folder.",
+                f"The model {model.name!r} lies in {str(folder)!r}, outside the models folder "
+                f"{str(inside)!r}.",
                 hint="Remove the file yourself, or take its folder out of the settings.",
             )
-        if path.parent.resolve() != inside and (path.parent / SIDECAR).exists():
-            shutil.rmtree(path.parent)
-        elif path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        others = [
+            other
+            for other in self.scan()
+            if other.path != model.path and other.path.parent.resolve().is_relative_to(folder)
+        ]
+        try:
+            if folder != inside and (folder / SIDECAR).exists() and not others:
+                shutil.rmtree(folder)
+            elif model.path.is_dir():
+                shutil.rmtree(model.path)
+            else:
+                for part in parts_of(model.path):
+                    part.unlink(missing_ok=True)
+        except OSError as error:
+            raise JackfieldError(
+                f"The model {model.name!r} could not be removed: {error.strerror or error}.",
+                hint=f"Look at {str(error.filename or folder)!r}.",
+            ) from error
+        self.scan()
+
+    def _words(self, models: Sequence[CatalogModel]) -> dict[str, CatalogModel]:
+        """What models can be asked for by: names first, then aliases, then files."""
+        kept = self._settings.value.models
+        words: dict[str, CatalogModel] = {}
+        for ask in (
+            lambda model: model.name,
+            lambda model: kept.get(model.name, ModelSettings()).alias,
+            lambda model: model.path.name,
+            lambda model: model.path.stem,
+        ):
+            for model in models:
+                words.setdefault(ask(model).lower(), model)
+        words.pop("", None)
+        return words
 
     def _files(self) -> Iterator[Path]:
-        """Files with an ending that an enabled loader names."""
+        """Files with an ending that an enabled loader names; the models folder's come first."""
         endings = {end for one in self._plugins.loaders().values() for end in one.extensions}
         folders = [self._paths.models, *map(Path, self._settings.value.model_folders)]
         seen: set[str] = set()
@@ -115,33 +164,36 @@ class Catalog:
                     inner.clear()  # a loop of links, or a folder named twice
                     continue
                 seen.add(real)
-                inner[:] = [one for one in inner if not one.startswith(".")]
-                for name in names:
+                inner[:] = sorted(one for one in inner if not one.startswith("."))
+                for name in sorted(names):
                     path = Path(folder, name)
-                    if path.suffix.removeprefix(".").lower() in endings and path.exists():
+                    if path.suffix.removeprefix(".").lower() in endings and path.is_file():
                         yield path
 
 
-def _stamp(path: Path) -> tuple[str, int, int, int]:
-    status = path.stat()
-    try:
-        sidecar = (path.parent / SIDECAR).stat().st_mtime_ns
-    except FileNotFoundError:
-        sidecar = 0
-    return str(path), status.st_size, status.st_mtime_ns, sidecar
+def _stamp(path: Path) -> Stamp:
+    stamp: list[int] = []
+    for file in (*parts_of(path), path.parent / SIDECAR):
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            stamp.append(0)
+        else:
+            stamp += [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    return tuple(stamp)
 
 
 def _unique(models: list[CatalogModel]) -> list[CatalogModel]:
-    """Give models of one name their folder's name as well, then a number."""
+    """Give later models of one name their folder's name as well, then a number."""
     taken: set[str] = set()
     unique = []
     for model in models:
         name = model.name
         if name in taken:
-            name = f"{model.name}-{model.path.parent.name.lower()}"
-        number = 2
+            name = f"{model.name}-{clean(model.path.parent.name) or 'other'}"
+        number, base = 2, name
         while name in taken:
-            name = f"{model.name}-{number}"
+            name = f"{base}-{number}"
             number += 1
         taken.add(name)
         unique.append(msgspec.structs.replace(model, name=name))

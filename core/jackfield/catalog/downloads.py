@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import hashlib
+import logging
 import os
+import re
 import shutil
 import threading
 import time
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -16,15 +19,18 @@ from uuid import uuid4
 import msgspec
 
 from jackfield.catalog.catalog import Catalog
-from jackfield.catalog.model import SIDECAR, CatalogModel, Sidecar
+from jackfield.catalog.model import SIDECAR, CatalogModel, Sidecar, describe
 from jackfield.catalog.source import ModelSource, Offer
+from jackfield.catalog.workplace import clean, workplace
 from jackfield.errors import DiskFull, DownloadError, InvalidRequest, JackfieldError, NotFound
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-PARTIAL = ".partial"
 AT_ONCE = 2
+CHUNK = 1 << 20
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+"""What an offer may be called: it becomes a folder."""
 RESERVE = 100_000_000
 """Bytes of disk to leave free."""
 
@@ -55,7 +61,11 @@ class Download(msgspec.Struct):
 
 
 class Downloads:
-    """Starts, watches and cancels downloads; two run at once, others wait."""
+    """Starts, watches and cancels downloads; two run at once, others wait.
+
+    A model arrives in a hidden folder beside the models, is checked there, and is renamed into its
+    place as the last step, so that nothing half-fetched is ever taken for a model.
+    """
 
     def __init__(self, paths: Paths, catalog: Catalog, plugins: PluginManager) -> None:
         self._paths = paths
@@ -64,24 +74,32 @@ class Downloads:
         self._lock = threading.Lock()
         self._places = threading.Semaphore(AT_ONCE)
         self._jobs: dict[str, Download] = {}
+        self._threads: dict[str, threading.Thread] = {}
         self._cancelled: set[str] = set()
 
     def offers(self) -> list[tuple[str, Offer]]:
         """What all sources offer, each with its source's name."""
-        sources = self._plugins.model_sources()
-        return [(name, offer) for name, source in sources.items() for offer in source.offers()]
+        return [
+            (name, offer)
+            for name, source in self._plugins.model_sources().items()
+            for offer in _offers(source)
+        ]
 
     def find_offer(self, name: str) -> tuple[str, Offer]:
-        """The source and offer of a name.
+        """The source and offer of a name, in any case.
 
         Raises:
-            NotFound: nobody offers it.
+            NotFound: nobody offers it; ``details['nearest']`` is the most similar name.
         """
-        for source, offer in self.offers():
-            if offer.name == name:
+        offers = self.offers()
+        for source, offer in offers:
+            if offer.name == name.lower():
                 return source, offer
-        names = ", ".join(offer.name for _, offer in self.offers()) or "nothing"
-        raise NotFound(f"No source offers a model {name!r}.", hint=f"There is: {names}.")
+        names = [offer.name for _, offer in offers]
+        nearest = next(iter(get_close_matches(name.lower(), names, n=1, cutoff=0.4)), None)
+        meant = f"Did you mean {nearest!r}? " if nearest else ""
+        hint = f"{meant}There is: {', '.join(names) or 'nothing'}."
+        raise NotFound(f"No source offers a model {name!r}.", hint=hint, name=name, nearest=nearest)
 
     def start(self, source: str, offer: str) -> Download:
         """Begin a download in the background; one of the same model that runs is returned.
@@ -98,8 +116,11 @@ class Downloads:
             self._refuse_known(offer)
             job = Download(uuid4().hex[:12], source, offer, total=wanted.size)
             self._jobs[job.id] = job
-        thread = threading.Thread(target=self._work, args=(job, found, wanted), daemon=True)
-        thread.start()
+            thread = threading.Thread(
+                target=self._work, args=(job, found, wanted), name=f"fetch {offer}", daemon=True
+            )
+            self._threads[job.id] = thread
+            thread.start()
         return job
 
     def run(
@@ -108,7 +129,7 @@ class Downloads:
         """Fetch a model and wait for it.
 
         Raises:
-            JackfieldError: it could not be fetched.
+            JackfieldError: it could not be fetched, or is here already.
         """
         found, wanted = self._offer(source, offer)
         self._refuse_known(offer)
@@ -118,7 +139,9 @@ class Downloads:
 
     def list(self) -> list[Download]:
         """All downloads since the start, newest first."""
-        return sorted(self._jobs.values(), key=lambda job: -job.started)
+        with self._lock:
+            jobs = [*self._jobs.values()]
+        return sorted(jobs, key=lambda job: -job.started)
 
     def get(self, id_: str) -> Download:
         """One download.
@@ -137,26 +160,43 @@ class Downloads:
         if job.state == "queued":
             job.state = "cancelled"
 
+    def close(self, timeout: float = 10.0) -> None:
+        """Cancel all downloads and wait for them to tidy up."""
+        until = time.monotonic() + timeout
+        for job in self.list():
+            self.cancel(job.id)
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, until - time.monotonic()))
+
     def clean(self) -> None:
-        """Remove what killed downloads left; for the one server of the data folder."""
-        shutil.rmtree(self._paths.models / PARTIAL, ignore_errors=True)
+        """Remove what killed downloads left; those that run, here or elsewhere, are let be."""
+        clean(self._paths.models)
 
     def _offer(self, source: str, offer: str) -> tuple[ModelSource, Offer]:
         sources = self._plugins.model_sources()
         if source not in sources:
             raise NotFound(
-                f"There is no source {source!r}.", hint=f"There is: {', '.join(sources)}."
+                f"There is no source {source!r}.",
+                hint=f"There is: {', '.join(sources) or 'none; enable a plugin that has one'}.",
             )
-        for one in sources[source].offers():
+        for one in _offers(sources[source]):
             if one.name == offer:
                 return sources[source], one
         raise NotFound(f"The source {source!r} does not offer {offer!r}.")
 
     def _refuse_known(self, offer: str) -> None:
-        if (self._paths.models / offer).exists():
+        place = self._paths.models / offer
+        for model in self._catalog.scan():
+            if model.name == offer or model.path.is_relative_to(place):
+                raise InvalidRequest(
+                    f"The model {offer!r} is here already: {str(model.path)!r}.",
+                    hint=f"To fetch it anew, remove it first: jackfield models remove {model.name}",
+                )
+        inside = {one.name for one in place.iterdir()} if place.is_dir() else {""}
+        if place.exists() and inside - {SIDECAR}:
             raise InvalidRequest(
-                f"The model {offer!r} is here already.",
-                hint=f"To fetch it anew, remove it first: jackfield models remove {offer}",
+                f"{str(place)!r}, where {offer!r} would go, is there with something else in it.",
+                hint="Move it elsewhere, or enable the loader that opens what is there.",
             )
 
     def _work(self, job: Download, source: ModelSource, offer: Offer) -> None:
@@ -172,47 +212,59 @@ class Downloads:
         self, job: Download, source: ModelSource, offer: Offer, tell: Callable[[], None]
     ) -> None:
         """Fetch into a temporary folder and rename that when all is right."""
-        job.state = "running"
-        folder = self._paths.models / PARTIAL / f"{offer.name}-{os.getpid()}-{job.id}"
 
         def cancelled() -> bool:
             return job.id in self._cancelled
 
+        job.state = "running"
+        failure: Exception | None = None
         try:
-            self._check_room(offer)
-            folder.mkdir(parents=True)
-            fetched = source.fetch(offer, folder, _progress(job, tell), cancelled)
-            if cancelled():
-                job.state = "cancelled"
-                return
-            self._keep(job, source, offer, folder, fetched)
-            job.state = "done"
+            with workplace(self._paths.models, offer.name) as folder:
+                self._check_room(offer)
+                progress = _progress(job, tell)
+                fetched = source.fetch(offer, folder, progress, cancelled)
+                if not cancelled():
+                    note = _checked(source, offer, folder, fetched, progress)
+                if not cancelled():
+                    self._keep(job, note, folder, fetched)
+        except KeyboardInterrupt:
+            job.state = "cancelled"
+            raise
+        except JackfieldError as error:
+            failure = error
         except OSError as error:
+            failure = _explained(error, offer)
+        except Exception as error:  # noqa: BLE001 - a source is a plugin's own code
+            failure = DownloadError(
+                f"The source {source.name!r} failed to fetch {offer.name!r}: "
+                f"{type(error).__name__}: {error}"
+            )
+            failure.__cause__ = error
+        if job.model:
+            job.state = "done"
+        elif cancelled():
+            job.state = "cancelled"
+        elif failure:
+            job.error = failure.message if isinstance(failure, JackfieldError) else str(failure)
             job.state = "failed"
-            raise _explained(error, offer) from error
-        except BaseException as error:
-            job.state = "cancelled" if cancelled() else "failed"
-            if isinstance(error, JackfieldError | KeyboardInterrupt):
-                raise
-            raise DownloadError(
-                f"The source {source.name!r} failed to fetch {offer.name!r}: {error}."
-            ) from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                folder.parent.rmdir()
+            raise failure
 
-    def _keep(
-        self, job: Download, source: ModelSource, offer: Offer, folder: Path, fetched: Path
-    ) -> None:
+    def _keep(self, job: Download, note: Sidecar, folder: Path, fetched: Path) -> None:
         """Put the model's folder in its place, with a note of where it came from."""
         made = folder / "model"
         made.mkdir()
-        fetched.rename(made / fetched.name)
-        note = Sidecar(name=offer.name, source=source.name, license=offer.license)
-        (made / SIDECAR).write_bytes(msgspec.json.format(msgspec.json.encode(note)))
-        made.rename(self._paths.models / offer.name)
-        job.model = offer.name
+        kept = fetched.rename(made / fetched.name)
+        text = msgspec.json.format(msgspec.json.encode(note))
+        with (made / SIDECAR).open("wb") as file:
+            file.write(text)
+        for file_ in (made / SIDECAR, *([kept] if kept.is_file() else [])):
+            _to_disk(file_)
+        place = self._paths.models / note.name
+        if place.is_dir():
+            shutil.rmtree(place)  # an empty one: _refuse_known has looked
+        made.rename(place)
+        here = [one for one in self._catalog.scan() if one.path.is_relative_to(place)]
+        job.model = here[0].name if here else note.name
 
     def _check_room(self, offer: Offer) -> None:
         needed = offer.size + offer.installed_size + RESERVE
@@ -226,6 +278,57 @@ class Downloads:
                 free=free,
                 path=str(self._paths.models),
             )
+
+
+def _offers(source: ModelSource) -> list[Offer]:
+    """A source's offers; none, with a line in the log, when it fails to say."""
+    try:
+        return [offer for offer in source.offers() if NAME.fullmatch(offer.name)]
+    except Exception:  # a source is a plugin's own code
+        logging.getLogger(__name__).exception("The source %r cannot say what it has", source.name)
+        return []
+
+
+def _checked(
+    source: ModelSource,
+    offer: Offer,
+    folder: Path,
+    fetched: Path,
+    progress: Callable[[int, int, str], None],
+) -> Sidecar:
+    """A note about what has arrived.
+
+    Raises:
+        DownloadError: there is nothing, or no model that could be used.
+    """
+    if not fetched.exists() or not fetched.resolve().is_relative_to(folder.resolve()):
+        raise DownloadError(f"The source {source.name!r} brought nothing for {offer.name!r}.")
+    note = Sidecar(
+        name=offer.name, source=source.name, license=offer.license, template=offer.template
+    )
+    if not fetched.is_file():
+        return note
+    model = describe(fetched)
+    if model is None or model.error:
+        why = model.error if model else "It is no model of its own."
+        raise DownloadError(
+            f"What the source {source.name!r} brought for {offer.name!r} cannot be used. {why}",
+            hint="Nothing of it was kept. Try again, or tell the plugin's author.",
+        )
+    digest = hashlib.sha256()
+    note.size = model.size
+    with fetched.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            progress(file.tell(), note.size, "verifying")
+    note.sha256 = digest.hexdigest()
+    return note
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file's content would survive a power cut."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _progress(job: Download, tell: Callable[[], None]) -> Callable[[int, int, str], None]:
@@ -248,4 +351,7 @@ def _explained(error: OSError, offer: Offer) -> JackfieldError:
             f"The disk became full while {offer.name!r} was being fetched; nothing of it was kept.",
             hint="Free some space and fetch it again.",
         )
-    return DownloadError(f"{offer.name!r} could not be written: {error.strerror}.")
+    return DownloadError(
+        f"{offer.name!r} could not be written: {error.strerror or error}.",
+        hint=f"Look at {str(error.filename)!r}." if error.filename else "",
+    )

@@ -5,6 +5,8 @@ The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
+import math
+import os
 import struct
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,8 +32,17 @@ SCALARS = {
 STRING, ARRAY = 8, 9
 KEPT_ARRAY = 64
 """Arrays up to this length are kept; of longer ones only the length."""
+
+# Far above any real model, so that a hostile header can neither take long nor fill the memory.
 MOST_ENTRIES = 200_000
-LONGEST_STRING = 16_000_000
+MOST_ITEMS = 5_000_000
+"""Texts in long arrays, all together."""
+LONGEST_TEXT = 4_000_000
+MOST_TEXT = 32_000_000
+"""Bytes of all texts that are kept."""
+MOST_DIMENSIONS = 8
+DEEPEST = 3
+"""Arrays within arrays."""
 
 # ggml type: (name, elements in a block, bytes of a block)
 TENSOR_TYPES = {
@@ -67,6 +78,8 @@ TENSOR_TYPES = {
     34: ("TQ1_0", 256, 54),
     35: ("TQ2_0", 256, 66),
     39: ("MXFP4", 32, 17),
+    40: ("NVFP4", 64, 36),
+    41: ("Q1_0", 128, 18),
 }
 FILE_TYPES = {
     0: "F32",
@@ -102,7 +115,11 @@ FILE_TYPES = {
     36: "TQ1_0",
     37: "TQ2_0",
     38: "MXFP4_MOE",
+    39: "NVFP4",
+    40: "Q1_0",
 }
+GUESSED = 1024
+"""Set in a file type that the converter guessed."""
 
 
 class GgufHeader(msgspec.Struct, frozen=True):
@@ -120,11 +137,24 @@ class GgufHeader(msgspec.Struct, frozen=True):
     tensor_types: dict[str, int]
     needed: int
 
+    def text(self, key: str) -> str:
+        """A text of the metadata; "" when it is missing or something else."""
+        value = self.metadata.get(key, "")
+        return value if isinstance(value, str) else ""
+
+    def number(self, key: str) -> int:
+        """A whole number of the metadata; 0 when it is missing or something else."""
+        value = self.metadata.get(key, 0)
+        return value if isinstance(value, int) else 0
+
     @property
     def quantization(self) -> str:
         """As the file names it, else the type most weights have."""
-        named = FILE_TYPES.get(self.metadata.get("general.file_type", -1), "")
-        return named or max(self.tensor_types, key=lambda name: self.tensor_types[name], default="")
+        if isinstance(self.metadata.get("general.file_type"), int):
+            named = FILE_TYPES.get(self.number("general.file_type") & ~GUESSED)
+            if named:
+                return named
+        return max(self.tensor_types, key=lambda name: self.tensor_types[name], default="")
 
 
 def read_gguf(path: Path) -> GgufHeader:
@@ -134,15 +164,18 @@ def read_gguf(path: Path) -> GgufHeader:
         ModelFileError: it is not one, or broken, or truncated.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=1 << 18) as file:
             header = _Reader(file, path).header()
-    except (struct.error, UnicodeDecodeError, EOFError) as error:
+            size = os.fstat(file.fileno()).st_size
+    except (struct.error, EOFError) as error:
         raise ModelFileError(
-            f"{path.name!r} is broken: its header ends in the middle.", hint=AGAIN
+            f"{path.name!r} is truncated or broken: its header ends in the middle.", hint=AGAIN
         ) from error
     except OSError as error:
-        raise ModelFileError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
-    size = path.stat().st_size
+        raise ModelFileError(
+            f"{str(path)!r} cannot be read: {error.strerror or error}.",
+            hint="Look at the file's permissions.",
+        ) from error
     if size < header.needed:
         raise ModelFileError(
             f"{path.name!r} is truncated: {size / 1e6:.1f} of {header.needed / 1e6:.1f} MB are "
@@ -161,84 +194,112 @@ class _Reader:
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file = file
         self._path = path
+        self._items = MOST_ITEMS
+        self._text = MOST_TEXT
 
     def header(self) -> GgufHeader:
-        if self._file.read(4) != MAGIC:
+        self._check_magic()
+        version = self._number("I")
+        if version and version & 0xFFFF == 0:
             raise ModelFileError(
-                f"{self._path.name!r} is not a GGUF file: it does not begin with the letters GGUF.",
-                hint="Check where it came from; a download page saved by mistake looks like this.",
+                f"{self._path.name!r} is written for big-endian computers.",
+                hint="Fetch the ordinary, little-endian file of this model.",
             )
-        version = self._scalar("I")
         if version not in (2, 3):
             raise ModelFileError(
                 f"{self._path.name!r} is GGUF version {version}; versions 2 and 3 can be read.",
                 hint="Convert it with a current llama.cpp, or fetch a newer file.",
             )
-        tensors, entries = self._count(self._scalar("Q")), self._count(self._scalar("Q"))
-        metadata = {self._string(): self._value(self._scalar("I")) for _ in range(entries)}
+        tensors, entries = self._count(self._number("Q")), self._count(self._number("Q"))
+        metadata = {self._string(): self._value(self._number("I")) for _ in range(entries)}
         alignment = metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
+            raise self._broken(f"its alignment is {alignment!r}")
         types: dict[str, int] = {}
-        parameters = last = 0
+        end = 0
         for _ in range(tensors):
-            self._string()
-            elements = 1
-            for _ in range(self._count(self._scalar("I"))):
-                elements *= self._scalar("Q")
-            kind, offset = self._scalar("I"), self._scalar("Q")
-            name, block, size = TENSOR_TYPES.get(kind, (f"type {kind}", 1, 0))
+            name, elements, tensor_end = self._tensor()
             types[name] = types.get(name, 0) + elements
-            parameters += elements
-            last = max(last, offset + -(-elements // block) * size)
+            end = max(end, tensor_end)
         start = -(-self._file.tell() // alignment) * alignment
-        return GgufHeader(metadata, parameters, types, start + last if tensors else start)
+        needed = start + end if tensors else self._file.tell()
+        return GgufHeader(metadata, sum(types.values()), types, needed)
+
+    def _check_magic(self) -> None:
+        magic = self._file.read(4)
+        if magic != MAGIC:
+            begins = "does not begin with the letters GGUF" if magic else "is empty"
+            raise ModelFileError(
+                f"{self._path.name!r} is not a GGUF file: it {begins}.",
+                hint="Check where it came from; a download page saved by mistake looks like this.",
+            )
+
+    def _tensor(self) -> tuple[str, int, int]:
+        """Name of a tensor's type, its elements, and where it ends after the header."""
+        self._string()
+        dimensions = self._number("I")
+        if dimensions > MOST_DIMENSIONS:
+            raise self._broken(f"a tensor has {dimensions} dimensions")
+        elements = math.prod(self._number("Q") for _ in range(dimensions))
+        if elements >= 1 << 50:
+            raise self._broken(f"a tensor has {elements} elements")
+        kind, offset = self._number("I"), self._number("Q")
+        name, block, size = TENSOR_TYPES.get(kind, (f"type {kind}", 1, 0))
+        return name, elements, offset + -(-elements // block) * size
+
+    def _broken(self, why: str) -> ModelFileError:
+        return ModelFileError(f"{self._path.name!r} is broken: {why}.", hint=AGAIN)
 
     def _scalar(self, code: str) -> Any:
         size = struct.calcsize("<" + code)
         return struct.unpack("<" + code, self._file.read(size))[0]
 
+    def _number(self, code: str) -> int:
+        number: int = self._scalar(code)
+        return number
+
     def _count(self, number: int) -> int:
         if number > MOST_ENTRIES:
-            raise ModelFileError(
-                f"{self._path.name!r} is broken: it claims to have {number} entries.", hint=AGAIN
-            )
+            raise self._broken(f"it claims to have {number} entries")
         return number
 
     def _string(self) -> str:
-        length = self._scalar("Q")
-        if length > LONGEST_STRING:
-            raise ModelFileError(
-                f"{self._path.name!r} is broken: it claims a text of {length} bytes.", hint=AGAIN
-            )
+        length = self._number("Q")
+        self._text -= length
+        if length > LONGEST_TEXT or self._text < 0:
+            raise self._broken(f"it claims a text of {length} bytes")
         raw = self._file.read(length)
         if len(raw) < length:
             raise EOFError
         return raw.decode("utf-8", errors="replace")
 
-    def _value(self, kind: int) -> Any:
+    def _value(self, kind: int, depth: int = 0) -> Any:
         if kind in SCALARS:
             return self._scalar(SCALARS[kind])
         if kind == STRING:
             return self._string()
-        if kind != ARRAY:
-            raise ModelFileError(
-                f"{self._path.name!r} is broken: it has a value of type {kind}.", hint=AGAIN
-            )
-        inner, length = self._scalar("I"), self._scalar("Q")
+        if kind != ARRAY or depth > DEEPEST:
+            raise self._broken(f"it has a value of type {kind}, {depth} arrays deep")
+        inner, length = self._number("I"), self._number("Q")
         if length <= KEPT_ARRAY:
-            return [self._value(inner) for _ in range(length)]
+            return [self._value(inner, depth + 1) for _ in range(length)]
         self._skip(inner, length)
         return {"length": length}
 
     def _skip(self, inner: int, length: int) -> None:
-        """Pass over a long array; it must lie inside the file."""
+        """Pass over a long array; what lies behind the file's end shows in the next read."""
         if inner in SCALARS:
-            self._file.seek(length * struct.calcsize("<" + SCALARS[inner]), 1)
+            self._forward(length * struct.calcsize("<" + SCALARS[inner]))
             return
-        end = self._path.stat().st_size
+        self._items -= length
+        if inner != STRING or self._items < 0:
+            raise self._broken(f"it claims an array of {length} values of type {inner}")
+        unpack, read, seek = struct.Struct("<Q").unpack, self._file.read, self._forward
         for _ in range(length):
-            if self._file.tell() >= end:
-                raise EOFError
-            if inner == STRING:
-                self._file.seek(self._scalar("Q"), 1)
-            else:
-                self._value(inner)
+            (size,) = unpack(read(8))
+            seek(size)
+
+    def _forward(self, size: int) -> None:
+        if size >= 1 << 50:
+            raise self._broken(f"it claims a value of {size} bytes")
+        self._file.seek(size, 1)

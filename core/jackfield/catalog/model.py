@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 
 from jackfield.catalog.gguf import read_gguf
-from jackfield.errors import JackfieldError
+from jackfield.errors import JackfieldError, ModelFileError
 from jackfield.loader import ModelFiles
 
 SIDECAR = "jackfield.json"
 SPLIT = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf$")
+MOST_PARTS = 1000
 
 
 class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +25,7 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
         context_length: tokens it was trained for, 0 if unknown.
         chat_template: its own Jinja template, "" if it has none.
         source: where it came from, "" if it was put here by hand.
+        template: a named chat template that its source recommends, "" for its own.
         error: why it cannot be used, "" if it can.
     """
 
@@ -36,6 +38,7 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
     chat_template: str = ""
     license: str = ""
     source: str = ""
+    template: str = ""
     error: str = ""
 
     @property
@@ -61,6 +64,8 @@ class Sidecar(msgspec.Struct):
     source: str = ""
     license: str = ""
     sha256: str = ""
+    template: str = ""
+    size: int = 0
 
 
 def read_sidecar(folder: Path) -> Sidecar | None:
@@ -76,66 +81,69 @@ def describe(path: Path) -> CatalogModel | None:
 
     Its name is a proposal: the catalog makes it unique.
     """
-    form = path.suffix.removeprefix(".").lower()
-    sidecar = read_sidecar(path.parent)
-    name = sidecar.name if sidecar else _name(path)
-    source = sidecar.source if sidecar else ""
-    split = SPLIT.match(path.name)
-    if split and int(split["part"]) != 1:
+    parts = parts_of(path)
+    here = [part for part in parts if part.is_file()]
+    if path != next(iter(here), path):
         return None
+    form = path.suffix.removeprefix(".").lower()
+    sidecar = read_sidecar(path.parent) or Sidecar(name="")
+    name = clean(sidecar.name) or clean(_stem(path)) or "model"
     try:
-        size = _size(path)
-        if form != "gguf":
-            files = ModelFiles(path=path, format=form, size=size)
-            return CatalogModel(name=name, files=files, source=source)
-        header = read_gguf(path)
-        metadata = header.metadata
-        architecture = str(metadata.get("general.architecture", ""))
-        if architecture == "clip":
-            return None  # a projector for a vision model, no model of its own
-        _check_parts(path)
-    except (JackfieldError, OSError) as error:
-        files = ModelFiles(path=path, format=form, size=path.lstat().st_size)
-        return CatalogModel(name=name, files=files, source=source, error=str(error))
-    return CatalogModel(
-        name=name,
-        files=ModelFiles(path=path, format=form, size=size, metadata=metadata),
-        architecture=architecture,
-        parameters=header.parameters,
-        quantization=header.quantization,
-        context_length=int(metadata.get(f"{architecture}.context_length", 0)),
-        chat_template=str(metadata.get("tokenizer.chat_template", "")),
-        license=str(metadata.get("general.license", sidecar.license if sidecar else "")),
-        source=source,
-    )
+        size = sum(part.stat().st_size for part in here) if here else path.lstat().st_size
+        files = ModelFiles(path=path, format=form, size=size)
+        known = CatalogModel(
+            name=name,
+            files=files,
+            source=sidecar.source,
+            license=sidecar.license,
+            template=sidecar.template,
+        )
+        return _identified(known, parts) if form == "gguf" else known
+    except JackfieldError as error:
+        return msgspec.structs.replace(known, error=str(error))
 
 
-def _name(path: Path) -> str:
-    """A file's name without its ending, in lower case."""
+def parts_of(path: Path) -> list[Path]:
+    """All files of a model that is split over several, there or not; or the one."""
     split = SPLIT.match(path.name)
-    stem = split["stem"] if split else path.stem
-    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-.") or "model"
-
-
-def _parts(path: Path) -> list[Path]:
-    """All files of a model that is split over several, or the one."""
-    split = SPLIT.match(path.name)
-    if not split:
+    count = int(split["parts"]) if split else 0
+    if not split or not 1 <= int(split["part"]) <= count <= MOST_PARTS:
         return [path]
-    count = int(split["parts"])
     return [
         path.with_name(f"{split['stem']}-{part:05}-of-{count:05}.gguf")
         for part in range(1, count + 1)
     ]
 
 
-def _size(path: Path) -> int:
-    return sum(part.stat().st_size for part in _parts(path) if part.exists())
-
-
-def _check_parts(path: Path) -> None:
-    missing = [part.name for part in _parts(path) if not part.exists()]
-    if missing:
-        raise JackfieldError(
-            f"A part of it is missing: {missing[0]!r}.", hint="Put all parts into one folder."
+def _identified(known: CatalogModel, parts: list[Path]) -> CatalogModel | None:
+    """A GGUF model with what its files say; None for a vision model's projector."""
+    missing = next((part.name for part in parts if not part.is_file()), None)
+    if missing is not None:
+        raise ModelFileError(
+            f"A part of it is missing: {missing!r}.",
+            hint=f"Put all {len(parts)} parts into {str(known.path.parent)!r}.",
         )
+    first, *others = (read_gguf(part) for part in parts)
+    architecture = first.text("general.architecture")
+    if architecture == "clip":
+        return None
+    return msgspec.structs.replace(
+        known,
+        files=msgspec.structs.replace(known.files, metadata=first.metadata),
+        architecture=architecture,
+        parameters=first.parameters + sum(other.parameters for other in others),
+        quantization=first.quantization,
+        context_length=max(0, first.number(f"{architecture}.context_length")),
+        chat_template=first.text("tokenizer.chat_template"),
+        license=known.license or first.text("general.license"),
+    )
+
+
+def _stem(path: Path) -> str:
+    split = SPLIT.match(path.name)
+    return split["stem"] if split else path.stem
+
+
+def clean(name: str) -> str:
+    """A name in lower case, fit for a command line, an address and a file."""
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.")[:100]

@@ -22,6 +22,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         license: SPDX identifier, "" if unknown.
         architecture: e.g. ``llama``.
         quantization: e.g. ``Q4_1``.
+        template: a named chat template that suits it better than its own, "" for its own.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     license: str = ""
     architecture: str = ""
     quantization: str = ""
+    template: str = ""
 
 
 class ModelSource(ABC):

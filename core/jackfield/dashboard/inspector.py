@@ -21,6 +21,9 @@ STEPS = {
 }
 """What each hook of a turn works on, in the reader's words."""
 
+LONG_PROMPT = 1500
+"""A prompt of more characters scrolls in a box of its own."""
+
 
 def draw(trace: Trace) -> None:
     """Draw a turn's trace."""
@@ -43,7 +46,8 @@ def draw(trace: Trace) -> None:
         st.table(_usage(trace.usage), border="horizontal", width="content")
     st.markdown("**The prompt, as the model read it**")
     if trace.prompt:
-        st.code(trace.prompt, language=None, wrap_lines=True, height=320)
+        long = len(trace.prompt) > LONG_PROMPT
+        st.code(trace.prompt, language=None, wrap_lines=True, height=400 if long else "content")
     else:
         st.caption("The turn ended before a prompt was made.")
 

@@ -28,6 +28,7 @@ GROUPS = {
 LONGEST_SLIDER = 10
 """A wider range of numbers is typed, not dragged."""
 
+_LABELS = {"stop": "Stop sequences"}
 _UPPER = {"dry": "DRY", "xtc": "XTC", "json": "JSON", "eos": "end-of-text token"}
 
 
@@ -113,7 +114,7 @@ def _control(name: str, field: Mapping[str, Any]) -> Control:
     if source := field.get("source"):
         help_ += f"\n\nSource: {source}"
     words = [_UPPER.get(word, word) for word in name.split("_")]
-    label = " ".join(words)
+    label = _LABELS.get(name, " ".join(words))
     return Control(
         name=name,
         label=label[0].upper() + label[1:],
@@ -177,21 +178,24 @@ def _number(control: Control, common: Values) -> None:
     if low is None or high is None:
         raise ValueError(f"the parameter {control.name!r} has no bounds")
     step = 1 if control.whole else 0.01 if high - low <= 1 else 0.05
-    if control.optional or high - low > LONGEST_SLIDER or low % step:
-        number = int if control.whole else float
-        st.number_input(
-            control.label,
-            min_value=number(low),
-            max_value=number(high),
-            value=None if control.optional else "min",
-            step=number(1) if control.whole else 0.05,
-            placeholder="No limit" if control.name == "max_tokens" else "Not set",
-            **common,
-        )
-    elif control.whole:
-        st.slider(control.label, int(low), int(high), step=1, **common)
+    typed = (
+        control.optional
+        or high - low > LONGEST_SLIDER
+        or abs(low / step - round(low / step)) > 1e-6
+    )
+    if not typed:
+        kind = int if control.whole else float
+        st.slider(control.label, kind(low), kind(high), step=kind(step), **common)
+        return
+    empty = "No limit" if control.name == "max_tokens" else "Not set"
+    bounds: dict[str, Any] = {"min_value": low, "max_value": high, "step": step}
+    if control.whole:
+        bounds = {name: int(bound) for name, bound in bounds.items()}
     else:
-        st.slider(control.label, float(low), float(high), step=step, **common)
+        bounds = {name: float(bound) for name, bound in bounds.items()}
+    if control.optional:
+        bounds["value"] = None
+    st.number_input(control.label, placeholder=empty, **bounds, **common)
 
 
 def _shown(control: Control, value: Any) -> Any:

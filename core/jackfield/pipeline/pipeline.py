@@ -34,6 +34,7 @@ from jackfield.trace import Trace, TraceStore
 from jackfield.turn_plugins import TurnPlugins
 
 if TYPE_CHECKING:
+    from jackfield.catalog.catalog import Catalog
     from jackfield.conversations import Conversations
     from jackfield.conversations.model import State
     from jackfield.engine import Engine, Resident
@@ -51,6 +52,7 @@ class Pipeline:
     def __init__(
         self,
         plugins: PluginManager,
+        catalog: Catalog,
         engine: Engine,
         templates: Templates,
         conversations: Callable[[], Conversations],
@@ -58,6 +60,7 @@ class Pipeline:
         settings: SettingsStore,
     ) -> None:
         self._plugins = plugins
+        self._catalog = catalog
         self._engine = engine
         self._templates = templates
         self._conversations = conversations
@@ -131,7 +134,8 @@ class Pipeline:
         run.context_length = info.context_length
         settings = self._settings.value.models.get(model.model, ModelSettings())
         preparation = Preparation(run.turn, model, info, plugins, self._templates, run.trace)
-        return await preparation.prepare(settings)
+        recommended = self._catalog.find(model.model).template
+        return await preparation.prepare(settings, recommended)
 
     async def _generate(
         self, run: _Run, model: Resident, prepared: Prepared

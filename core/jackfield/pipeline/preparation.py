@@ -61,8 +61,12 @@ class Preparation:
         self._trace = trace
         self._events: list[Event] = []
 
-    async def prepare(self, settings: ModelSettings) -> Prepared:
+    async def prepare(self, settings: ModelSettings, recommended: str = "") -> Prepared:
         """Go through the hooks up to the prompt.
+
+        Args:
+            settings: what is saved for the model.
+            recommended: the template that its source recommends.
 
         Raises:
             UnsupportedSampling: the loader lacks a parameter that was asked for.
@@ -79,7 +83,9 @@ class Preparation:
         else:
             if not turn.messages:
                 raise InvalidRequest("There is no message to answer.", param="messages")
-            template = self._templates.choose(self._info, turn.template or settings.template)
+            template = self._templates.choose(
+                self._info, turn.template or settings.template or recommended
+            )
             trace.template = template.name
             params = params.model_copy(update={"stop": [*params.stop, *template.stop]})
             messages = await self._input()

@@ -14,6 +14,7 @@ Who may do what:
 
 from __future__ import annotations
 
+import socket
 from urllib.parse import parse_qs
 
 import anyio
@@ -50,12 +51,12 @@ class Gate:
         bound: the address the server listens on.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, settings: SettingsStore, bound: str
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, settings: SettingsStore, bound: str) -> None:
         self._app = app
         self._settings = settings
         self._bound = bound
+        name = socket.gethostname().lower()
+        self._own_names = () if is_loopback(bound) else (name, f"{name}.local")
         self._keys = Keys(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +88,8 @@ class Gate:
     def _foreign(self, scope: Scope, headers: Headers) -> Response | None:
         """The refusal for a foreign host or origin; None if all is well."""
         host = headers.get("host", "")
-        if not host_allowed(host, self._bound, self._settings.value.server.allowed_hosts):
+        names = (*self._own_names, *self._settings.value.server.allowed_hosts)
+        if not host_allowed(host, self._bound, names):
             return _error(
                 f"This server is not called {host!r}.",
                 403,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
-import signal
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from pydantic import Field
 
 from jackfield.errors import ModelFileError, PromptTooLong
 from jackfield.loader import (
@@ -35,7 +35,6 @@ from jackfield.loader import (
 from jackfield.plugin import Plugin, hookimpl
 from jackfield.sampling import SamplingParams
 from jackfield.testing import fake_text
-from pydantic import Field
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -45,6 +44,7 @@ CHATML = (
 _USER = "<|im_start|>user\n"
 _ASSISTANT = "<|im_start|>assistant\n"
 _END = "<|im_end|>"
+_LONG = 86_400  # seconds
 _ENOUGH = 16_000_000_000  # bytes: a model that eats memory stops here if nobody stopped it
 _FIELDS = (
     "temperature",
@@ -75,7 +75,7 @@ class Behaviour(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         chat_template: Jinja; the default is ChatML.
         prints: what it prints behind Python's back when loaded and at each request.
         crash_on_load: how loading fails: ``segfault``, ``exit``, ``raise``, ``memory`` (eats all it
-            can get) or ``hang``.
+            can get), ``hang``, or ``freeze`` (hangs in native code and holds the GIL).
         crash_after_tokens: the process dies after so many tokens of a reply, -1 for never.
         raise_after_tokens: the request fails after so many tokens, -1 for never.
     """
@@ -88,7 +88,7 @@ class Behaviour(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     context_length: int = 4096
     chat_template: str = CHATML
     prints: str = ""
-    crash_on_load: Literal["", "segfault", "exit", "raise", "memory", "hang"] = ""
+    crash_on_load: Literal["", "segfault", "exit", "raise", "memory", "hang", "freeze"] = ""
     crash_after_tokens: int = -1
     raise_after_tokens: int = -1
 
@@ -169,7 +169,8 @@ class FakeModel(LoadedModel):
                 tokens=len(ids),
                 limit=self.info.context_length,
             )
-        cached = len(os.path.commonprefix([self._previous, ids]))
+        same = (one == other for one, other in zip(self._previous, ids, strict=False))
+        cached = sum(itertools.takewhile(bool, same))
         self._previous = ids
         reply = fake_text.tokenize(self._choose(prompt.text, params), special=False)
         return FakeReply(self._tokens(reply, ids, cached, params, closed), closed)
@@ -236,7 +237,7 @@ class FakeModel(LoadedModel):
 
     def _misbehave(self, done: int) -> None:
         if done == self._behaviour.crash_after_tokens:
-            os.kill(os.getpid(), signal.SIGSEGV)
+            ctypes.string_at(0)
         if done == self._behaviour.raise_after_tokens:
             raise RuntimeError(f"told to fail after {done} tokens")
 
@@ -322,6 +323,8 @@ class FakeLoader(Loader):
                 raise MemoryError
             case "hang":
                 threading.Event().wait()
+            case "freeze":
+                ctypes.PyDLL(None).sleep(_LONG)
         return FakeModel(behaviour, options)
 
 

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from types import GeneratorType
 from typing import Any
 
-from jackfield.errors import JackfieldError, LoaderError, LoadFailed
+from pydantic import ValidationError
+
+from jackfield.errors import InvalidRequest, JackfieldError, LoaderError, LoadFailed
 from jackfield.loader import LoadedModel, Loader, Token
 from jackfield.sampling import SamplingParams
 from jackfield.worker import frames
@@ -176,7 +178,7 @@ class Child:
     def _complete(self, request: Request) -> None:
         order = request.order
         try:
-            params = SamplingParams.model_validate(order.params)
+            params = _checked(order.params)
             request.iterator = self._model.complete(order.prompt, params)
             try:
                 if not request.cancelled.is_set():
@@ -218,6 +220,20 @@ class Child:
         if not isinstance(error, JackfieldError):
             log.error("Request %d failed", number, exc_info=error)
         self._outlet.send(packed(error, number, otherwise=LoaderError))
+
+
+def _checked(values: dict[str, Any]) -> SamplingParams:
+    """The parameters, checked once more: a copy that a plugin changed was not."""
+    try:
+        return SamplingParams.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        raise InvalidRequest(
+            f"Sampling parameter {name!r} cannot be {first['input']!r}: {first['msg']}.",
+            hint="Change it in the request, or look for the plugin that set it.",
+            param=name,
+        ) from error
 
 
 def close(iterator: Iterator[Token]) -> None:

@@ -238,6 +238,8 @@ class Worker:
 
     def received(self, data: bytes) -> None:
         """Bytes came from the worker."""
+        if self.gone.is_set():
+            return  # a process that it left behind still writes
         self.watch.heard()
         try:
             reports = self._reader.feed(data)
@@ -284,6 +286,7 @@ class Worker:
                 self.stage = name
             case frames.Loaded(info):
                 self.info, self.stage = info, "ready"
+                self.watch.look()
                 self._slots = asyncio.Semaphore(info.parallel)
                 if not self._ready.done():
                     self._ready.set_result(info)

@@ -34,6 +34,7 @@ class Watch:
         self._when_ready = 0
         self._pinged = time.monotonic()
         self._silent = 0
+        self._meter: Meter | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -48,6 +49,7 @@ class Watch:
 
     def start(self) -> None:
         """Begin to watch."""
+        self._meter = Meter(self._worker.pid)
         self._task = asyncio.create_task(self._run(), name=f"watch {self._worker.launch.model}")
 
     async def stop(self) -> None:
@@ -61,11 +63,16 @@ class Watch:
         """The worker sent something."""
         self._silent = 0
 
-    async def _run(self) -> None:
-        worker, meter = self._worker, Meter(self._worker.pid)
-        while not worker.gone.is_set():
-            self.memory = meter.read()
+    def look(self) -> None:
+        """Measure its memory now."""
+        if self._meter is not None:
+            self.memory = self._meter.read()
             self._remember()
+
+    async def _run(self) -> None:
+        worker = self._worker
+        while not worker.gone.is_set():
+            self.look()
             trouble = self._excess() or self._silence()
             if trouble:
                 worker.kill(worker.failed(*trouble))

@@ -36,8 +36,6 @@ def estimate(files: ModelFiles, options: GgufOptions) -> MemoryEstimate:
     cache = int(per_position * positions) + facts.state_bytes * options.slots
     batch = min(options.n_ubatch, options.n_batch)
     compute = 4 * batch * (6 * facts.embedding + 3 * facts.feed_forward)
-    if options.engine == "llama-cpp-python":
-        compute += 4 * batch * facts.vocabulary  # it makes room for the scores of a whole batch
     overhead = RUNTIME + compute + facts.vocabulary * BYTES_PER_TOKEN_TEXT
     overhead += options.prompt_cache_mb << 20
     return MemoryEstimate(weights=files.size, kv_cache=cache, overhead=overhead)

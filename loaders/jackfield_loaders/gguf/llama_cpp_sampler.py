@@ -12,7 +12,7 @@ from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from jackfield import InvalidRequest, SamplingParams
 from jackfield_loaders.gguf.chunks import broken_grammar
-from jackfield_loaders.gguf.sampling import constraint
+from jackfield_loaders.gguf.sampling import adjusted, constraint
 
 ORDER = (
     "penalties",
@@ -52,14 +52,14 @@ class Sampler:
         bias: dict[int, float],
         seen: Sequence[int],
     ) -> None:
-        self._vocab, self._size, self._context = vocab, size, context
-        self._params = params
+        self._vocab, self._size = vocab, size
+        self._params = adjusted(params, context)
         self._seed = llama_cpp.LLAMA_DEFAULT_SEED if params.seed is None else params.seed
         self._chain = llama_cpp.llama_sampler_chain_init(
             llama_cpp.llama_sampler_chain_default_params()
         )
         try:
-            self._build(bias, seen)
+            self._build(bias, seen[-context:])
         except InvalidRequest:
             self.close()
             raise
@@ -87,7 +87,7 @@ class Sampler:
         for name in self._params.samplers or ORDER:
             sampler = makers[name]()
             if name in ("penalties", "dry"):
-                for token in seen[-self._context :]:
+                for token in seen:
                     llama_cpp.llama_sampler_accept(sampler, token)
             self._add(sampler)
         self._add(llama_cpp.llama_sampler_init_dist(self._seed))
@@ -115,10 +115,9 @@ class Sampler:
 
     def _penalties(self) -> Any:
         params = self._params
-        window = params.repeat_last_n if params.repeat_last_n >= 0 else self._context
         return llama_cpp.llama_sampler_init_penalties(
             self._size,
-            window,
+            params.repeat_last_n,
             params.repeat_penalty,
             params.frequency_penalty,
             params.presence_penalty,
@@ -126,14 +125,13 @@ class Sampler:
 
     def _dry(self) -> Any:
         params = self._params
-        window = params.dry_penalty_last_n if params.dry_penalty_last_n >= 0 else self._context
         breakers = [text.encode() for text in params.dry_sequence_breakers if text]
         return llama_cpp.llama_sampler_init_dry(
             self._vocab,
             params.dry_multiplier,
             params.dry_base,
             params.dry_allowed_length,
-            window,
+            params.dry_penalty_last_n,
             (ctypes.c_char_p * len(breakers))(*breakers),
             len(breakers),
         )
@@ -161,6 +159,8 @@ class Sampler:
 
 def grammar_of(params: SamplingParams) -> str:
     """The GBNF grammar that the reply must follow, "" for none.
+
+    The library's conversion of schemas keeps their structure; bounds of numbers it passes over.
 
     Raises:
         InvalidRequest: a JSON schema that cannot be turned into one.

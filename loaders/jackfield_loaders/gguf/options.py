@@ -28,18 +28,21 @@ class GgufOptions(LoadOptions):
 
     engine: Literal["xllamacpp", "llama-cpp-python"] = Field(
         "xllamacpp",
+        title="Engine",
         description="Which build of llama.cpp runs the model. xllamacpp answers several requests "
         "at once; llama-cpp-python is compiled on your machine and answers one at a time.",
     )
     n_ctx: int = Field(
         4096,
+        title="Context length",
         ge=0,
         le=10_000_000,
-        description="Context length: how many tokens of conversation and reply one request can "
+        description="How many tokens of conversation and reply one request can "
         "hold. More takes more memory. 0: what the model was trained for.",
     )
     parallel: int = Field(
         4,
+        title="Requests at once",
         ge=1,
         le=64,
         description="How many requests are answered at once; each has a context of its own, so "
@@ -47,6 +50,7 @@ class GgufOptions(LoadOptions):
     )
     n_gpu_layers: int = Field(
         -1,
+        title="Layers on the GPU",
         ge=-1,
         le=1000,
         description="Layers of the model put on the GPU. -1: as many as fit; 0: none. Without a "
@@ -54,16 +58,22 @@ class GgufOptions(LoadOptions):
     )
     n_threads: int = Field(
         0,
+        title="Threads for writing",
         ge=0,
         le=512,
         description="Processor threads for writing. 0: one for each physical core, which is "
         "nearly always best.",
     )
     n_threads_batch: int = Field(
-        0, ge=0, le=512, description="Processor threads for reading the prompt. 0: the same number."
+        0,
+        title="Threads for reading",
+        ge=0,
+        le=512,
+        description="Processor threads for reading the prompt. 0: the same number.",
     )
     n_batch: int = Field(
         512,
+        title="Batch size",
         ge=32,
         le=8192,
         description="Prompt tokens read in one go. More can be faster on a GPU; less lets a "
@@ -71,76 +81,104 @@ class GgufOptions(LoadOptions):
     )
     n_ubatch: int = Field(
         512,
+        title="Tokens computed together",
         ge=32,
         le=8192,
         description="Prompt tokens computed together, at most n_batch. Less takes less memory.",
     )
     flash_attention: Literal["auto", "on", "off"] = Field(
-        "auto", description="A faster way to compute attention that takes less memory."
+        "auto",
+        title="Flash attention",
+        description="A faster way to compute attention that takes less memory.",
     )
     cache_type_k: CacheType = Field(
-        "f16", description="Precision of the keys in the context's memory. q8_0 halves it."
+        "f16",
+        title="Precision of keys",
+        description="Precision of the keys in the context's memory. q8_0 halves it.",
     )
     cache_type_v: CacheType = Field(
         "f16",
+        title="Precision of values",
         description="Precision of the values in the context's memory. q8_0 halves it; the "
         "quantized types need flash attention.",
     )
     offload_kv: bool = Field(
-        True, description="Keep the context's memory on the GPU, where there is one."
+        True,
+        title="Context on the GPU",
+        description="Keep the context's memory on the GPU, where there is one.",
     )
     use_mmap: bool = Field(
         True,
+        title="Map the file into memory",
         description="Map the file instead of copying it: loads faster, and the system can drop "
         "and reread parts of it.",
     )
     use_mlock: bool = Field(
-        False, description="Keep the model from being swapped out. The system may limit this."
+        False,
+        title="Lock in memory",
+        description="Keep the model from being swapped out. The system may limit this.",
     )
     split_mode: Literal["layer", "row", "none"] = Field(
-        "layer", description="How a model is spread over several GPUs: by layers, by rows, or not."
+        "layer",
+        title="Spread over GPUs",
+        description="How a model is spread over several GPUs: by layers, by rows, or not.",
     )
     main_gpu: int = Field(
-        0, ge=0, le=63, description="Number of the GPU to use, where the model is not spread."
+        0,
+        title="GPU number",
+        ge=0,
+        le=63,
+        description="Number of the GPU to use, where the model is not spread.",
     )
     tensor_split: list[float] = Field(
         [],
+        title="Share of each GPU",
         max_length=16,
         description="Share of the model for each GPU, for example 3 and 1. Empty: by free memory.",
     )
     rope_scaling: Literal["model", "none", "linear", "yarn", "longrope"] = Field(
         "model",
+        title="Context stretching",
         description="How a context longer than the trained one is reached. model: as its file "
         "says.",
     )
     rope_freq_base: float = Field(
-        0.0, ge=0, le=1e9, description="Base frequency of the positions (RoPE). 0: the model's own."
+        0.0,
+        title="RoPE base frequency",
+        ge=0,
+        le=1e9,
+        description="Base frequency of the positions (RoPE). 0: the model's own.",
     )
     rope_freq_scale: float = Field(
         0.0,
+        title="RoPE scale",
         ge=0,
         le=8,
         description="Scale of the positions: 0.5 doubles the context. 0: the model's own.",
     )
     yarn_orig_ctx: int = Field(
         0,
+        title="Original context for YaRN",
         ge=0,
         le=10_000_000,
         description="Context the model was trained for, for YaRN. 0: the model's own.",
     )
     lora: list[str] = Field(
         [],
+        title="LoRA adapters",
         max_length=16,
         description="LoRA adapters in GGUF format, a path a line, or path=strength, for example "
         "/models/style.gguf=0.8. llama-cpp-python takes one.",
     )
     swa_full: bool = Field(
         False,
+        title="Keep the whole sliding window",
         description="For models with sliding-window attention: keep the whole context, so that a "
         "repeated beginning need not be read again. Takes more memory.",
     )
     prompt_cache_mb: int = Field(
         0,
+        title="Prompt cache",
         ge=0,
         le=1_000_000,
         description="Memory, in MiB, for the contexts of conversations that are not being "

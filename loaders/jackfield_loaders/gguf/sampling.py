@@ -61,11 +61,11 @@ def request_fields(params: SamplingParams, info: ModelInfo, bans: Bans) -> dict[
     Raises:
         InvalidRequest: a value that cannot work.
     """
+    params = adjusted(params, info.context_length)
     fields: dict[str, Any] = {name: getattr(params, name) for name in SAME_NAME}
-    for name in ("repeat_last_n", "dry_penalty_last_n"):
-        if fields[name] < 0:
-            fields[name] = info.context_length
     fields["n_predict"] = -1 if params.max_tokens is None else params.max_tokens
+    # A word after each batch of the prompt, because only then can the request be cancelled.
+    fields["return_progress"] = True
     # Stop strings are looked for in the text that comes; the counts then come with each token.
     fields["timings_per_token"] = bool(params.stop)
     # A prefix computed in another batch gives slightly other numbers: who gives a seed wants the
@@ -86,6 +86,28 @@ def request_fields(params: SamplingParams, info: ModelInfo, bans: Bans) -> dict[
         fields["post_sampling_probs"] = False  # the model's own, before any sampler
     fields |= constraint(params)
     return fields
+
+
+def adjusted(params: SamplingParams, context: int) -> SamplingParams:
+    """The parameters with those values replaced that llama.cpp takes otherwise than we do.
+
+    Args:
+        params: as the user gave them.
+        context: tokens the context holds.
+    """
+    change: dict[str, Any] = {}
+    for name in ("repeat_last_n", "dry_penalty_last_n"):
+        if getattr(params, name) < 0:
+            change[name] = context
+    if params.top_n_sigma == 0:
+        change["top_n_sigma"] = 1e-6  # 0 would switch it off, instead of leaving only the best
+    if params.mirostat == 1:
+        change["mirostat_tau"] = min(params.mirostat_tau, MOST_SURPRISE)
+    return params.model_copy(update=change) if change else params
+
+
+MOST_SURPRISE = 10.0
+"""Bits that Mirostat 1 may aim at: beyond them its count of candidates overflows to one."""
 
 
 def biases(params: SamplingParams, vocabulary: int, bans: Bans) -> dict[int, float]:

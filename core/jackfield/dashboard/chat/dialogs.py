@@ -47,8 +47,8 @@ def _inspect(app: Application, node: str) -> None:
 
 @st.dialog("Delete this message?", on_dismiss=close)
 def _delete(app: Application, chat: Conversation, node: str) -> None:
-    st.write("The message and everything after it goes, in all its versions.")
-    st.caption("To keep them, branch to a new chat first.")
+    st.write("This message and everything after it goes. Its other versions stay.")
+    st.caption("To keep what is here, branch to a new chat first.")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:"):
             close()

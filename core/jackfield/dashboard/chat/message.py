@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import streamlit as st
@@ -12,6 +13,9 @@ from jackfield.conversations import Conversation, Node
 from jackfield.dashboard.chat import dialogs, turns
 from jackfield.dashboard.chat.markdown import as_typed, markdown
 from jackfield.messages import Passage, UsageEvent
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 EDITING = "chat.editing"
 AVATARS = {"user": ":material/person:", "assistant": ":material/graphic_eq:"}
@@ -47,13 +51,37 @@ def draw(app: Application, chat: Conversation, node: Node, place: Place) -> None
             _draw_editor(app, chat, node)
             return
         if role == "user":
-            st.markdown(as_typed(node.message.text))
-        else:
-            _draw_reply(app, chat, node)
-        _draw_below(app, chat, node, place)
+            _draw_question(app, chat, node, place)
+            return
+        _draw_reply(node)
+        with _row(node):
+            if facts := _facts(node):
+                st.caption(facts, width="content")
+            st.space("stretch")
+            _draw_versions(app, chat, node, place.versions)
+            _draw_menu(app, chat, node, place)
+        following = st.empty()  # claimed in any case: it goes as soon as something follows
+        if place.last:
+            with following.container(horizontal=True, key="chat.next"):
+                _draw_next(app, chat, node)
 
 
-def _draw_reply(app: Application, chat: Conversation, node: Node) -> None:
+def _draw_question(app: Application, chat: Conversation, node: Node, place: Place) -> None:
+    with _row(node):
+        st.markdown(as_typed(node.message.text), width="stretch")
+        if place.last:
+            _button("Answer", "reply", turns.reply_to, (app, chat, node))
+        _draw_versions(app, chat, node, place.versions)
+        _draw_menu(app, chat, node, place)
+
+
+def _row(node: Node) -> DeltaGenerator:
+    return st.container(
+        horizontal=True, gap="xsmall", vertical_alignment="center", key=f"chat.row.{node.id}"
+    )
+
+
+def _draw_reply(node: Node) -> None:
     if node.message.reasoning:
         with st.expander("Thoughts", type="compact"):
             st.markdown(markdown(node.message.reasoning))
@@ -68,13 +96,6 @@ def _draw_reply(app: Application, chat: Conversation, node: Node) -> None:
     if node.state == "failed":
         what, _, hint = (node.error or "The reply failed.").partition("\n")
         st.error(f"{markdown(what)}\n\n{markdown(hint)}".strip(), icon=":material/error:")
-        st.button(
-            "Try again",
-            icon=":material/refresh:",
-            key=f"chat.retry.{node.id}",
-            on_click=turns.regenerate,
-            args=(app, chat, node),
-        )
 
 
 def draw_sources(sources: Sequence[Passage]) -> None:
@@ -87,72 +108,50 @@ def draw_sources(sources: Sequence[Passage]) -> None:
             st.code(passage.text, language=None, wrap_lines=True)
 
 
-def _draw_below(app: Application, chat: Conversation, node: Node, place: Place) -> None:
-    """What is known of the message on the left, what can be done with it on the right."""
-    replied = node.message.role == "assistant"
-    with st.container(
-        horizontal=True, gap="xsmall", vertical_alignment="center", key=f"chat.below.{node.id}"
-    ):
-        if facts := _facts(node):
-            st.caption(facts, width="content")
-        st.space("stretch")
-        if len(place.versions) > 1:
-            _draw_versions(app, chat, node, place.versions)
-        if place.last and not replied:
-            _button("Answer", ":material/reply:", node, turns.reply_to, (app, chat, node))
-        if place.last and replied:
-            _button(
-                "Regenerate",
-                ":material/refresh:",
-                node,
-                turns.regenerate,
-                (app, chat, node),
-                shortcut="Mod+Shift+L",
-            )
-            if node.state != "failed" and node.message.text:
-                _button(
-                    "Continue",
-                    ":material/last_page:",
-                    node,
-                    turns.continue_reply,
-                    (app, chat, node),
-                )
-        key = f"chat.menu.{node.id}"
-        st.menu_button(
-            ":material/more_horiz:",
-            _choices(node, place),
-            type="tertiary",
-            key=key,
-            help="More to do with this message",
-            on_click=_chosen,
-            args=(app, chat, node, key),
-        )
+def _draw_next(app: Application, chat: Conversation, node: Node) -> None:
+    """What is likely to be done with the last reply."""
+    again = "Try again" if node.state == "failed" else "Regenerate"
+    _button(again, "refresh", turns.regenerate, (app, chat, node), "Mod+Shift+L")
+    if node.state != "failed" and node.message.text:
+        _button("Continue", "last_page", turns.continue_reply, (app, chat, node))
 
 
 def _button(
     label: str,
     icon: str,
-    node: Node,
-    action: object,
-    args: tuple[object, ...],
-    *,
+    action: turns.OnMessage,
+    subject: tuple[Application, Conversation, Node],
     shortcut: str | None = None,
 ) -> None:
-    assert callable(action)
     st.button(
         label,
-        icon=icon,
+        icon=f":material/{icon}:",
         type="tertiary",
-        key=f"chat.{label.lower()}.{node.id}",
+        key=f"chat.{label.lower().replace(' ', '_')}.{subject[2].id}",
         on_click=action,
-        args=args,
+        args=subject,
         shortcut=shortcut,
+    )
+
+
+def _draw_menu(app: Application, chat: Conversation, node: Node, place: Place) -> None:
+    key = f"chat.menu.{node.id}"
+    st.menu_button(
+        ":material/more_horiz:",
+        _choices(node, place),
+        type="tertiary",
+        key=key,
+        help="More to do with this message",
+        on_click=_chosen,
+        args=(app, chat, node, key),
     )
 
 
 def _draw_versions(
     app: Application, chat: Conversation, node: Node, versions: Sequence[str]
 ) -> None:
+    if len(versions) < 2:
+        return
     at = versions.index(node.id)
     for icon, to, what in (("chevron_left", at - 1, "Older"), ("chevron_right", at + 1, "Newer")):
         inside = 0 <= to < len(versions)

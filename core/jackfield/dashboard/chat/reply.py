@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from jackfield.application import Application
 from jackfield.dashboard.chat.markdown import markdown, markdown_pieces
@@ -20,6 +20,10 @@ from jackfield.messages import (
     SourceEvent,
     TextEvent,
 )
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+    from streamlit.elements.lib.mutable_status_container import StatusContainer
 
 BATCH = 0.05  # seconds between drawings
 SILENCE = 0.3  # seconds without news after which the page looks whether someone has clicked
@@ -44,10 +48,11 @@ class _Drawing:
         self._app = app
         self._job = job
         self._stage = st.empty()
-        self._thoughts = st.empty()
+        self._place = self._thoughts = st.empty()
         self._notices = st.container()
         self._sources: list[Passage] = []
         self._reasoning = ""
+        self._thinking: StatusContainer | None = None
         self._spoken = False
 
     def texts(self) -> Iterator[str]:
@@ -71,8 +76,9 @@ class _Drawing:
 
     def _speak(self) -> None:
         self._spoken = True
-        if self._reasoning:
-            self._draw_thoughts()
+        self._stage.empty()
+        if self._thinking is not None:
+            self._thinking.update(label="Thoughts", state="complete")
 
     def _take(self, event: Event) -> None:
         match event:
@@ -85,14 +91,16 @@ class _Drawing:
                 self._sources.append(passage)
 
     def _draw_thoughts(self) -> None:
-        label = "Thoughts" if self._spoken else ":shimmer[Thinking]"
-        with self._thoughts.expander(label, type="compact"):
-            st.markdown(markdown(self._reasoning))
+        if self._thinking is None:
+            self._stage.empty()
+            self._thinking = self._place.status(":shimmer[Thinking]", type="compact")
+            self._thoughts = self._thinking.empty()
+        self._thoughts.markdown(markdown(self._reasoning))
 
     def _draw_stage(self) -> None:
         """Say what is being waited for; also the moment in which a click is noticed."""
         if self._spoken or self._reasoning:
-            self._stage.empty()
+            self._stage.empty()  # it is empty: this only lets Streamlit look for a click
             return
         resident = self._app.engine.resident(self._job.turn.model)
         if resident is not None and resident.state == "loading":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeAlias
 from uuid import uuid4
 
 from jackfield.application import Application
@@ -22,6 +22,7 @@ from jackfield.sampling import SamplingParams
 STOP_WAIT = 10.0  # seconds for a reply that is being stopped to end
 
 P = ParamSpec("P")
+OnMessage: TypeAlias = Callable[[Application, Conversation, Node], None]
 
 
 def _action(
@@ -45,7 +46,8 @@ def end_running(app: Application, chat: Conversation) -> None:
     job = app.jobs.get(chat.id) if chat.id else None
     if job is not None and not job.done:
         job.cancel()
-        job.wait(STOP_WAIT)
+        for _ in job.follow(len(job.events), STOP_WAIT):
+            pass
 
 
 @_action

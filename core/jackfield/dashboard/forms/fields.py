@@ -40,6 +40,7 @@ class FormField(msgspec.Struct, frozen=True, kw_only=True):
         step: what a number is a multiple of, 0 if anything.
         longest: most characters of a text, 0 if any.
         choices: what a choice is made from.
+        names: what the user reads for some of the choices, from ``names`` in the schema.
         item: kind of the lines of ``lines`` and of the values of a ``table``.
         fields: of a ``group``.
         tag: name of the field that says which of ``variants`` is meant.
@@ -57,6 +58,7 @@ class FormField(msgspec.Struct, frozen=True, kw_only=True):
     step: float = 0
     longest: int = 0
     choices: tuple[Any, ...] = ()
+    names: dict[str, str] = msgspec.field(default_factory=dict)
     item: Kind = "text"
     fields: tuple[FormField, ...] = ()
     tag: str = ""
@@ -121,7 +123,7 @@ class _Reader:
             "default": default,
             "nullable": nullable,
         }
-        return FormField(**common, **self._kind(schema, inside, default))
+        return FormField(**common, **self._kind(schema, inside))
 
     def _resolve(
         self, node: Mapping[str, Any], inside: tuple[str, ...]
@@ -144,14 +146,13 @@ class _Reader:
             schema.pop("allOf", None)
             schema = {**inner, **schema}
 
-    def _kind(
-        self, schema: Mapping[str, Any], inside: tuple[str, ...], default: Any
-    ) -> dict[str, Any]:
+    def _kind(self, schema: Mapping[str, Any], inside: tuple[str, ...]) -> dict[str, Any]:
         """The kind of a schema, with what that kind needs."""
         if "enum" in schema or "const" in schema:
-            return {"kind": "choice", "choices": tuple(schema.get("enum", [schema.get("const")]))}
+            choices = tuple(schema["enum"] if "enum" in schema else [schema["const"]])
+            return {"kind": "choice", "choices": choices, "names": schema.get("names", {})}
         if "discriminator" in schema:
-            return self._variants(schema, inside, default)
+            return self._variants(schema, inside)
         match schema.get("type"):
             case "string":
                 return _text(schema)
@@ -165,9 +166,7 @@ class _Reader:
                 return self._object(schema, inside)
         return {"kind": "json"}
 
-    def _variants(
-        self, schema: Mapping[str, Any], inside: tuple[str, ...], default: Any
-    ) -> dict[str, Any]:
+    def _variants(self, schema: Mapping[str, Any], inside: tuple[str, ...]) -> dict[str, Any]:
         tag = schema["discriminator"]["propertyName"]
         variants = {}
         for value, reference in schema["discriminator"]["mapping"].items():

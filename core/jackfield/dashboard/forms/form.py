@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ def draw_form(
     prefix: str,
     errors: Mapping[str, str] | None = None,
     only: Collection[str] | None = None,
+    first: int = 0,
     answer: Answer = "rerun",
     disabled: bool = False,
 ) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def draw_form(
         prefix: unique in the whole dashboard, e.g. ``plugins:shout``; one form each.
         errors: messages by field, ``outer.inner`` for nested ones; "" for the whole.
         only: names of the fields to draw; all if not given.
+        first: so many fields are in sight and the others behind "More options"; 0 for all.
         answer: ``rerun`` tells of each change at once, ``ignore`` with the next button.
         disabled: only show.
     """
@@ -60,7 +63,11 @@ def draw_form(
     fields = [field for field in read_fields(schema) if only is None or field.name in only]
     form = _Form(errors or {})
     place = Place(state, "", None, answer, disabled)
-    drawn = form.fields(fields, place, values)
+    first = first if 0 < first < len(fields) else len(fields)
+    drawn = form.fields(fields[:first], place, values)
+    if fields[first:]:
+        with form.more(fields[first:]):
+            drawn |= form.fields(fields[first:], place, values)
     form.rest()
     return drawn
 
@@ -76,6 +83,11 @@ class _Form:
     def __init__(self, errors: Mapping[str, str]) -> None:
         self._errors = dict(errors)
         self._above = st.container() if errors else None
+
+    def more(self, fields: Sequence[FormField]) -> AbstractContextManager[Any]:
+        """The place of fields that are seldom needed; open where something in it is wrong."""
+        wrong = any(self._about(field.name) for field in fields)
+        return st.expander(f"More options ({len(fields)})", expanded=wrong)
 
     def fields(
         self, fields: Sequence[FormField], place: Place, values: Mapping[str, Any]
@@ -139,8 +151,10 @@ class _Form:
 
     def _messages(self, path: str) -> list[str]:
         """What is wrong with a field or anything in it that has not been shown already."""
-        mine = [one for one in self._errors if one == path or one.startswith(f"{path}.")]
-        return [self._errors.pop(one) for one in mine]
+        return [self._errors.pop(one) for one in self._about(path)]
+
+    def _about(self, path: str) -> list[str]:
+        return [one for one in self._errors if one == path or one.startswith(f"{path}.")]
 
 
 def _draw_reset(field: FormField, place: Place) -> None:

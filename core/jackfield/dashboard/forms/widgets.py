@@ -207,12 +207,16 @@ def _switch(field: FormField, place: Place, key: str) -> Any:
 
 
 def _choice(field: FormField, place: Place, key: str) -> Any:
-    wide = sum(len(str(one)) for one in field.choices)
+    def name(choice: Any) -> str:
+        return field.names.get(str(choice), str(choice))
+
+    wide = sum(len(name(one)) for one in field.choices)
     if len(field.choices) <= MOST_SEGMENTS and wide <= LONGEST_SEGMENTS:
         return st.segmented_control(
             field.label,
             field.choices,
             required=not field.nullable,
+            format_func=name,
             key=key,
             **_common(field, place),
         )
@@ -221,6 +225,7 @@ def _choice(field: FormField, place: Place, key: str) -> Any:
         field.choices,
         index=None if field.nullable else 0,
         placeholder="Not set",
+        format_func=name,
         key=key,
         **_common(field, place),
     )

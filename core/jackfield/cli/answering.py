@@ -1,0 +1,122 @@
+"""One turn on the command line: text to standard output, the rest to standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from jackfield.cli.door import Door
+from jackfield.errors import JackfieldError
+from jackfield.jobs import Job
+from jackfield.messages import (
+    DoneEvent,
+    ErrorEvent,
+    Event,
+    NoticeEvent,
+    ReasoningEvent,
+    ReplacedEvent,
+    TextEvent,
+    UsageEvent,
+)
+from jackfield.pipeline import Turn
+from jackfield.sampling import SamplingParams
+
+
+class TurnError(JackfieldError):
+    """A turn that ended with an error."""
+
+    def __init__(self, event: ErrorEvent) -> None:
+        super().__init__(event.message, hint=event.hint, **event.details)
+        self.usage_mistake = event.status == 400
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override] # decided by the event
+        """2 when the request was at fault."""
+        return 2 if self.usage_mistake else 1
+
+
+class Answer:
+    """What came of a turn."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.usage: UsageEvent | None = None
+        self.done: DoneEvent | None = None
+        self.notices: list[str] = []
+
+
+def answer(door: Door, turn: Turn, *, quiet: bool = False) -> Answer:
+    """Run a turn and show it as it comes; Ctrl-C stops the reply and keeps what there is.
+
+    Args:
+        quiet: show nothing.
+
+    Raises:
+        TurnError: it failed.
+    """
+    job = door.app.jobs.start(turn)
+    got = Answer()
+    held = door.app.pipeline.holds_reply(turn)
+    for event in _events(job, door):
+        _take(got, event)
+        if isinstance(event, ErrorEvent):
+            if got.text and not quiet and not held:
+                print(flush=True)  # noqa: T201 - ends the line that was begun
+            raise TurnError(event)
+        if quiet:
+            continue
+        if isinstance(event, TextEvent) and not held:
+            sys.stdout.write(event.text)
+            sys.stdout.flush()
+        elif isinstance(event, ReasoningEvent) and sys.stderr.isatty():
+            door.side.print(event.text, end="", style="dim", markup=False)
+        elif isinstance(event, NoticeEvent):
+            door.side.print(event.text, style="yellow", markup=False)
+    if not quiet:
+        sys.stdout.write((got.text if held else "") + "\n")
+        sys.stdout.flush()
+    return got
+
+
+def preset_params(door: Door, name: str) -> SamplingParams:
+    """The parameters of a preset.
+
+    Raises:
+        JackfieldError: there is none of that name.
+    """
+    if not name:
+        return SamplingParams()
+    presets = door.app.plugins.sampling_presets()
+    for known, preset in presets.items():
+        if known.lower() == name.lower():
+            return SamplingParams(**preset.params)
+    raise JackfieldError(
+        f"There is no sampling preset {name!r}.", hint=f"There is: {', '.join(presets)}."
+    )
+
+
+def _events(job: Job, door: Door) -> Iterator[Event]:
+    """The job's events; Ctrl-C cancels it once."""
+    seen = 0
+    while True:
+        try:
+            for event in job.follow(seen):
+                seen = len(job.events)
+                yield event
+            return
+        except KeyboardInterrupt:
+            door.side.print("\nStopped.")
+            job.cancel()
+
+
+def _take(got: Answer, event: Event) -> None:
+    if isinstance(event, TextEvent):
+        got.text += event.text
+    elif isinstance(event, ReplacedEvent):
+        got.text = event.text
+    elif isinstance(event, UsageEvent):
+        got.usage = event
+    elif isinstance(event, NoticeEvent):
+        got.notices.append(event.text)
+    elif isinstance(event, DoneEvent):
+        got.done = event

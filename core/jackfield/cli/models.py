@@ -1,0 +1,214 @@
+"""``jackfield models``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jackfield.cli.door import Door, confirmed, human_size
+from jackfield.errors import JackfieldError
+
+if TYPE_CHECKING:
+    from jackfield.catalog.downloads import Download
+    from jackfield.catalog.model import CatalogModel
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON")]
+Name = Annotated[str, typer.Argument(metavar="MODEL")]
+
+
+def add(cli: typer.Typer, door: Door) -> None:
+    """Add the verbs."""
+    group = typer.Typer(no_args_is_help=True, help="Models on this computer, and more of them.")
+    cli.add_typer(group, name="models")
+    _add_listing(group, door)
+    _add_fetching(group, door)
+    _add_loading(group, door)
+
+
+def _add_listing(group: typer.Typer, door: Door) -> None:
+    @group.command("list")
+    def list_(as_json: Json = False) -> None:
+        """Models on this computer."""
+        models = door.app.catalog.scan()
+        if as_json:
+            door.json([_described(door, model) for model in models])
+            return
+        rows = [
+            (
+                model.name,
+                human_size(model.size),
+                model.quantization,
+                f"{model.context_length:,}" if model.context_length else "",
+                model.architecture,
+                "broken" if model.error else _loader(door, model),
+            )
+            for model in models
+        ]
+        heads = ("name", "size", "quantization", "context", "architecture", "loader")
+        door.table(rows, heads, "No model is here yet. Fetch one: jackfield models pull smollm2")
+        for model in models:
+            if model.error:
+                door.side.print(f"{model.name}: {model.error}", style="yellow", markup=False)
+
+    @group.command()
+    def show(model: Name, as_json: Json = False) -> None:
+        """All that a model's files say."""
+        found = _described(door, door.app.catalog.find(model))
+        if as_json:
+            door.json(found)
+            return
+        for key, value in found.items():
+            if value not in ("", None, 0):
+                door.screen.print(f"[bold]{key}[/bold]: ", end="")
+                door.screen.print(str(value), markup=False)
+
+    @group.command()
+    def estimate(model: Name, loader: str = "", as_json: Json = False) -> None:
+        """Memory that a model will need, against what is free."""
+        needed, free = door.app.engine.estimate(model, loader=loader)
+        if as_json:
+            door.json({"needed": needed, "total": needed.total, "free": free})
+            return
+        for what, size in (
+            ("weights", needed.weights),
+            ("KV cache", needed.kv_cache),
+            ("overhead", needed.overhead),
+            ("together", needed.total),
+            ("free", free),
+        ):
+            door.screen.print(f"{what:<10} {human_size(size):>10}")
+
+
+def _add_fetching(group: typer.Typer, door: Door) -> None:
+    @group.command()
+    def pull(
+        model: Annotated[str, typer.Argument(help="What to fetch; empty: what there is")] = "",
+    ) -> None:
+        """Fetch a model."""
+        downloads = door.app.downloads
+        if not model:
+            rows = [
+                (offer.name, human_size(offer.size), offer.license, offer.title, offer.description)
+                for _, offer in downloads.offers()
+            ]
+            heads = ("name", "size", "license", "title", "about")
+            door.table(rows, heads, "No plugin offers models.")
+            return
+        source, offer = downloads.find_offer(model)
+        fetched = _fetch(door, source, offer.name)
+        door.side.print(f"{fetched.name} is here. Try: jackfield run {fetched.name} 'Hello'")
+
+    @group.command()
+    def remove(
+        model: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False
+    ) -> None:
+        """Delete a model's files."""
+        found = door.app.catalog.find(model)
+        confirmed(f"Delete {found.name} ({human_size(found.size)})?", yes=yes)
+        door.app.catalog.remove(found.name)
+        door.side.print(f"{found.name} is deleted.")
+
+
+def _add_loading(group: typer.Typer, door: Door) -> None:
+    @group.command()
+    def load(
+        model: Name,
+        loader: Annotated[str, typer.Option(help="Loader; empty: the best match")] = "",
+        option: Annotated[
+            list[str] | None, typer.Option(help="Load option, NAME=VALUE; may be repeated")
+        ] = None,
+    ) -> None:
+        """Load a model in the running server."""
+        from urllib.parse import quote
+
+        from jackfield.cli.running_server import RunningServer
+
+        name = door.app.catalog.find(model).name
+        sent = {"loader": loader, "options": _options(option or [])}
+        server = RunningServer(door.paths)
+        with door.side.status(f"Loading {name}"):
+            got = server.post(f"/api/models/{quote(name, safe='')}/load?wait=true", sent)
+        door.side.print(f"{name} is loaded with {got['loader']}, {human_size(got['memory'])}.")
+
+    @group.command()
+    def unload(model: Name) -> None:
+        """Unload a model in the running server, and show the memory that came back."""
+        from urllib.parse import quote
+
+        from jackfield.cli.running_server import RunningServer
+
+        name = door.app.catalog.find(model).name
+        got = RunningServer(door.paths).post(f"/api/models/{quote(name, safe='')}/unload")
+        before, after = human_size(got["before"]), human_size(got["after"])
+        door.side.print(f"{name} is unloaded: {before} before, {after} after.")
+
+
+def _fetch(door: Door, source: str, offer: str) -> CatalogModel:
+    """Fetch with a progress bar, or with a line now and then when nobody looks."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=door.side) as progress:
+        bars: dict[str, Any] = {}
+
+        def show(job: Download) -> None:
+            stage = job.stage or "waiting"
+            if stage not in bars:
+                bars[stage] = progress.add_task(f"{offer}: {stage}", total=job.total or None)
+            progress.update(bars[stage], completed=job.done, total=job.total or None)
+
+        return door.app.downloads.run(source, offer, show)
+
+
+def _described(door: Door, model: CatalogModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "format": model.format,
+        "size": model.size,
+        "architecture": model.architecture,
+        "parameters": model.parameters,
+        "quantization": model.quantization,
+        "context_length": model.context_length,
+        "license": model.license,
+        "source": model.source,
+        "loader": "" if model.error else _loader(door, model),
+        "path": str(model.path),
+        "chat_template": bool(model.chat_template),
+        "error": model.error,
+    }
+
+
+def _loader(door: Door, model: CatalogModel) -> str:
+    """The loader that would open a model, or why none can be said."""
+    try:
+        return door.app.engine.choose_loader(model)[0].name
+    except JackfieldError:
+        return "?"
+
+
+def _options(words: list[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` with values as TOML writes them, or as plain text."""
+    import tomllib
+
+    options: dict[str, Any] = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        try:
+            options[name] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[name] = text
+    return options

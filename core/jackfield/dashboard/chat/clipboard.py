@@ -1,0 +1,36 @@
+"""Puts a text into the browser's clipboard after a click."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_SCRIPT = """
+export default function ({ data }) {
+  if (!data || window.jackfieldCopied === data.number) return;
+  window.jackfieldCopied = data.number;
+  const byHand = () => {
+    const field = document.createElement("textarea");
+    field.value = data.text;
+    field.style.position = "fixed";
+    field.style.opacity = "0";
+    document.body.appendChild(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  };
+  if (navigator.clipboard) navigator.clipboard.writeText(data.text).catch(byHand);
+  else byHand();
+}
+"""
+
+
+def draw_copy() -> None:
+    """Copy the text that a message's menu has left, if it has."""
+    text = st.session_state.pop("chat.copy", None)
+    if text is None:
+        return
+    number = st.session_state.get("chat.copies", 0) + 1
+    st.session_state["chat.copies"] = number
+    copy = st.components.v2.component("jackfield_copy", js=_SCRIPT)
+    copy(data={"text": text, "number": number}, key="chat.clipboard", height=0)
+    st.toast("Copied", icon=":material/content_copy:")

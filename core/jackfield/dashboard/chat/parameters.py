@@ -1,0 +1,137 @@
+"""The panel of a chat's parameters: agent description, preset, sampling, template."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from jackfield.application import Application
+from jackfield.conversations import Conversation
+from jackfield.dashboard import sampling_controls
+from jackfield.dashboard.chat import shown
+from jackfield.errors import JackfieldError
+
+DEFAULTS, OWN = "Defaults", "Your own"
+
+
+def draw(app: Application, chat: Conversation) -> None:
+    """Draw the panel."""
+    scope = f"chat.{chat.id or 'draft'}.{shown.revision()}"
+    _draw_description(app, chat, scope)
+    _draw_preset(app, chat, scope)
+    resident = app.engine.resident(chat.model) if chat.model else None
+    supported = resident.info.sampling_fields if resident and resident.info else None
+    sampling_controls.draw(
+        chat.sampling,
+        shown.base_sampling(app, chat),
+        supported,
+        scope=scope,
+        save=lambda values: shown.change(app, chat, sampling=values),
+    )
+    _draw_template(app, chat, scope)
+    with st.container(horizontal=True):
+        st.button(
+            "Reset",
+            icon=":material/restart_alt:",
+            key="chat.reset",
+            help="Back to the defaults, in this chat",
+            on_click=_reset,
+            args=(app, chat),
+        )
+        st.button(
+            "Use for new chats",
+            icon=":material/bookmark:",
+            key="chat.keep",
+            help="New chats begin with this description and these parameters",
+            on_click=_keep,
+            args=(app, chat),
+        )
+
+
+def _draw_description(app: Application, chat: Conversation, scope: str) -> None:
+    key = f"{scope}.agent_description"
+    st.session_state.setdefault(key, chat.agent_description)
+    st.text_area(
+        "Agent description",
+        key=key,
+        height=110,
+        placeholder="You are a helpful assistant.",
+        help="Tells the model who it is and how to answer. It stands before every conversation "
+        "(the system prompt).",
+        on_change=partial(_read, app, chat, "agent_description", key),
+    )
+
+
+def _draw_preset(app: Application, chat: Conversation, scope: str) -> None:
+    presets = app.plugins.sampling_presets()
+    chosen = next((name for name, one in presets.items() if one.params == chat.sampling), OWN)
+    if not chat.sampling:
+        chosen = DEFAULTS
+    options = [DEFAULTS, *presets, *([OWN] if chosen == OWN else [])]
+    key = f"{scope}.preset"
+    st.session_state[key] = chosen
+    st.selectbox(
+        "Preset",
+        options,
+        key=key,
+        help="A set of parameters for a purpose. Choosing one replaces those below.",
+        on_change=_take_preset,
+        args=(app, chat, key),
+    )
+    if chosen in presets:
+        st.caption(presets[chosen].description)
+
+
+def _draw_template(app: Application, chat: Conversation, scope: str) -> None:
+    templates = {one.name: one.title for one in app.templates.names()}
+    options = ["", *templates]
+    if chat.template not in options:
+        options.append(chat.template)
+    key = f"{scope}.template"
+    st.session_state.setdefault(key, chat.template)
+    st.selectbox(
+        "Chat template",
+        options,
+        format_func=lambda name: templates.get(name, name) or "The model's own",
+        key=key,
+        help="How the messages are written for the model. A wrong one makes for poor answers: "
+        "change it only for a model without a template of its own.",
+        on_change=partial(_read, app, chat, "template", key),
+    )
+
+
+def _read(app: Application, chat: Conversation, field: str, key: str) -> None:
+    shown.change(app, chat, **{field: st.session_state[key]})
+
+
+def _take_preset(app: Application, chat: Conversation, key: str) -> None:
+    name = st.session_state[key]
+    if name == OWN:
+        return
+    preset = app.plugins.sampling_presets().get(name)
+    shown.change(app, chat, sampling=dict(preset.params) if preset else {})
+    shown.refresh()
+
+
+def _reset(app: Application, chat: Conversation) -> None:
+    begin = type(app.settings.value.chat)()
+    fields: dict[str, Any] = {"agent_description": begin.agent_description}
+    shown.change(app, chat, **fields, sampling={}, template="")
+    shown.refresh()
+
+
+def _keep(app: Application, chat: Conversation) -> None:
+    try:
+        app.settings.update(
+            [
+                ("chat.agent_description", chat.agent_description),
+                ("chat.sampling", chat.sampling),
+                ("chat.preset", ""),
+            ]
+        )
+    except JackfieldError as error:
+        shown.told(error)
+        return
+    st.toast("New chats begin with these parameters.", icon=":material/bookmark_added:")

@@ -1,0 +1,81 @@
+"""The Models page: what is in memory, what is on this computer, and where to get more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from jackfield.application import Application
+from jackfield.catalog.model import CatalogModel
+from jackfield.dashboard.models.cards import draw_card
+from jackfield.dashboard.models.folders import draw_folders
+from jackfield.dashboard.models.more import draw_downloads, draw_offers
+from jackfield.dashboard.models.residents import draw_residents
+from jackfield.dashboard.models.state import draw_trouble, opened
+
+MANY = 8
+"""From so many models on there is a search box."""
+
+
+def draw(app: Application) -> None:
+    """Draw the page."""
+    models = app.catalog.scan()
+    st.title("Models")
+    draw_trouble()
+    draw_residents(app)
+    draw_downloads(app)
+    here, more, folders = st.tabs(
+        [f"On this computer ({len(models)})", "Get more", "Folders"],
+        key="models:tabs",
+        on_change="rerun",
+    )
+    if here.open:
+        with here:
+            _draw_models(app, models)
+    if more.open:
+        with more:
+            draw_offers(app)
+    if folders.open:
+        with folders:
+            draw_folders(app)
+
+
+def _draw_models(app: Application, models: Sequence[CatalogModel]) -> None:
+    if not models:
+        st.info(
+            "No model is here yet. **Get more** offers a small one to begin with. "
+            "Or put a file into the models folder: **Folders** says where that is.",
+            icon=":material/deployed_code:",
+        )
+        if not app.plugins.loaders():
+            st.warning(
+                "No plugin that opens models is switched on, so files are not even looked for. "
+                "Switch one on, or install one, on the Plugins page.",
+                icon=":material/extension_off:",
+            )
+        return
+    words = ""
+    if len(models) >= MANY:
+        words = (
+            st.text_input(
+                "Search",
+                type="search",
+                live=True,
+                placeholder="Search",
+                key="models:search",
+                label_visibility="collapsed",
+                persist_state="session",
+            )
+            or ""
+        )
+    shown = [model for model in models if _matches(model, words)]
+    for model in sorted(shown, key=lambda one: (bool(one.error), one.name)):
+        draw_card(app, model, is_open=model.name == opened())
+    if not shown:
+        st.caption("No model is like that. Clear the search.")
+
+
+def _matches(model: CatalogModel, words: str) -> bool:
+    text = f"{model.name} {model.format} {model.architecture} {model.quantization}".lower()
+    return all(word in text for word in words.lower().split())

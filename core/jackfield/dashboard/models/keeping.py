@@ -1,0 +1,60 @@
+"""What is kept for one model: another name, a chat template."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from jackfield.application import Application
+from jackfield.catalog.model import CatalogModel
+from jackfield.dashboard.forms import draw_form, forget
+from jackfield.dashboard.words import show_error
+from jackfield.errors import JackfieldError
+from jackfield.settings import ModelSettings
+
+KEPT = ("alias", "template")
+
+
+def draw_keeping(app: Application, model: CatalogModel) -> None:
+    """The form of what is kept for a model besides its load options."""
+    prefix = f"models:keep:{model.name}"
+    kept = app.settings.value.models.get(model.name, ModelSettings())
+    failed: JackfieldError | None = st.session_state.get(f"{prefix}:failed")
+    values = draw_form(
+        _schema(app, model),
+        {name: getattr(kept, name) for name in KEPT},
+        prefix=prefix,
+        only=KEPT,
+        answer="ignore",
+    )
+    if failed is not None:
+        show_error(failed)
+    if not model.chat_template and not kept.template:
+        st.warning(
+            "This model has no chat template of its own, so it does not say how a conversation is "
+            "to be written for it. Choose the one its makers used before you chat with it.",
+            icon=":material/warning:",
+        )
+    if not st.button("Save", key=f"{prefix}:save", type="primary", icon=":material/check:"):
+        return
+    try:
+        app.settings.update([(("models", model.name, name), values[name]) for name in KEPT])
+    except JackfieldError as error:
+        st.session_state[f"{prefix}:failed"] = error
+    else:
+        st.session_state.pop(f"{prefix}:failed", None)
+        forget(prefix)
+        st.toast(f"Saved for {model.name}.", icon=":material/check:")
+    st.rerun()
+
+
+def _schema(app: Application, model: CatalogModel) -> dict[str, object]:
+    """The settings' own schema, with the templates there are as choices."""
+    schema = ModelSettings.model_json_schema()
+    templates = app.templates.names()
+    own = "The model's own" if model.chat_template else "None chosen"
+    kept = app.settings.value.models.get(model.name, ModelSettings()).template
+    names = {"": own, **{one.name: one.title for one in templates}}
+    if kept not in names:
+        names[kept] = f"{kept} (its plugin is off)"
+    schema["properties"]["template"] |= {"enum": list(names), "names": names}
+    return schema

@@ -1,0 +1,58 @@
+"""The form of a plugin's options."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from jackfield.application import Application
+from jackfield.dashboard.forms import draw_form, forget
+from jackfield.dashboard.words import show_error
+from jackfield.errors import JackfieldError
+from jackfield.plugin_record import PluginRecord
+
+
+def draw_options(app: Application, record: PluginRecord) -> None:
+    """A plugin's options, folded; drawn only while they are open."""
+    if not record.config_schema.get("properties"):
+        return
+    box = st.expander(
+        "Options",
+        icon=":material/tune:",
+        key=f"plugins:{record.name}:options",
+        on_change="rerun",
+    )
+    if box.open:
+        with box:
+            _draw_form(app, record.name)
+
+
+@st.fragment
+def _draw_form(app: Application, name: str) -> None:
+    record = app.plugins.record(name)
+    prefix = f"plugins:{name}"
+    failed: JackfieldError | None = st.session_state.get(f"{prefix}:failed")
+    errors = failed.details.get("errors", {}) if failed else {}
+    values = draw_form(
+        record.config_schema, record.config, prefix=prefix, errors=errors, answer="ignore"
+    )
+    if failed and not errors:
+        show_error(failed)
+    with st.container(horizontal=True):
+        save = st.button("Save", key=f"{prefix}:save", type="primary", icon=":material/check:")
+        with st.popover("Defaults", icon=":material/undo:", key=f"{prefix}:defaults"):
+            st.write("Return all options of this plugin to its author's? Secrets stay.")
+            reset = st.button("Return to defaults", key=f"{prefix}:reset")
+    if not save and not reset:
+        return
+    try:
+        if save:
+            app.plugins.configure(name, values)
+        else:
+            app.plugins.reset(name)
+    except JackfieldError as error:
+        st.session_state[f"{prefix}:failed"] = error
+    else:
+        st.session_state.pop(f"{prefix}:failed", None)
+        forget(prefix)
+        st.toast(f"Saved. {name} uses it from the next message on.", icon=":material/check:")
+    st.rerun()

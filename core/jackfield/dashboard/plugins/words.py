@@ -1,0 +1,64 @@
+"""What a plugin does and touches, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from jackfield.dashboard.words import listed, plain
+from jackfield.plugin import Reach
+
+PREFIX = "jackfield_"
+HOOKS: Mapping[str, str] = {
+    "loaders": "opens models",
+    "model_sources": "offers models to download",
+    "chat_templates": "brings chat templates",
+    "sampling_presets": "brings sampling presets",
+    "pages": "adds a page",
+    "commands": "adds commands",
+    "routes": "adds HTTP routes",
+    "before_turn": "looks at each request first",
+    "transform_input": "changes what you write",
+    "add_context": "adds passages for the model to read",
+    "modify_sampling": "changes the sampling parameters",
+    "transform_prompt": "changes the prompt",
+    "filter_stream": "changes the reply as it is written",
+    "transform_reply": "changes the finished reply",
+    "after_turn": "takes note of finished replies",
+}
+"""What a plugin with a hook does. Hooks that only tell it of changes are not listed."""
+
+
+def does(hooks: Iterable[str]) -> str:
+    """What a plugin does, a sentence; "" if nothing that a user would notice."""
+    known = [HOOKS[name] for name in (one.removeprefix(PREFIX) for one in hooks) if name in HOOKS]
+    return listed(known).capitalize() if known else ""
+
+
+def touches(reach: Reach) -> str:
+    """What a plugin touches outside Jackfield, a sentence or two."""
+    hosts = listed(plain(host) for host in reach.hosts)
+    match reach.network:
+        case "download":
+            network = f"Uses the network only to fetch something when you ask for it ({hosts})"
+        case "runtime":
+            network = f"Uses the network while it runs ({hosts})"
+        case _:
+            network = "Does not use the network"
+    network = network.removesuffix(" ()")
+    if reach.files:
+        return f"{network}. Reads or writes {listed(f'`{one}`' for one in reach.files)}."
+    return f"{network}, nor files outside its own folder." if "not" in network else f"{network}."
+
+
+def offered(what: str) -> str:
+    """A conflict's subject: ``loader:gguf`` as words."""
+    kind, _, name = what.partition(":")
+    kinds = {
+        "loader": "the loader",
+        "source": "the source of models",
+        "template": "the chat template",
+        "preset": "the sampling preset",
+        "page": "the page",
+        "plugin": "the name",
+    }
+    return f"{kinds.get(kind, kind)} **{plain(name)}**"

@@ -1,0 +1,83 @@
+"""Where the API answers, how to call it, and where data lies."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from jackfield.application import Application
+
+
+def address(app: Application) -> str:
+    """Where this server answers, as the browser reached it."""
+    url = urlsplit(st.context.url or "")
+    if url.netloc:
+        return f"{url.scheme}://{url.netloc}"
+    server = app.settings.value.server
+    return f"http://{server.host}:{server.port}"
+
+
+def draw_api(app: Application) -> None:
+    """The API's address, and a call to copy."""
+    base = address(app)
+    ready = [one.model for one in app.engine.residents() if one.state == "ready"]
+    names = [model.name for model in app.catalog.scan() if not model.error]
+    model = next(iter([*ready, *names]), "smollm2")
+    with st.container(border=True, key="settings-api"):
+        st.subheader("API")
+        st.write("Programs that speak to OpenAI's API can speak to this address instead:")
+        st.code(f"{base}/v1", language=None)
+        which = st.segmented_control(
+            "Example",
+            ["curl", "Python"],
+            default="curl",
+            required=True,
+            key="settings:example",
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        body = json.dumps(
+            {"model": model, "messages": [{"role": "user", "content": "Hello"}]}, indent=2
+        )
+        if which == "curl":
+            st.code(
+                f"curl {base}/v1/chat/completions \\\n"
+                f"  -H 'Content-Type: application/json' \\\n  -d '{body}'",
+                language="bash",
+            )
+        else:
+            st.code(
+                "from openai import OpenAI\n\n"
+                f'client = OpenAI(base_url="{base}/v1", api_key="none")\n'
+                "reply = client.chat.completions.create(\n"
+                f'    model="{model}",\n'
+                '    messages=[{"role": "user", "content": "Hello"}],\n'
+                ")\n"
+                "print(reply.choices[0].message.content)",
+                language="python",
+            )
+        st.caption(f"All that it can do is described at {base}/docs.")
+
+
+def draw_places(app: Application) -> None:
+    """Where data lies."""
+    paths = app.paths
+    places = {
+        "Everything": paths.home,
+        "Models": paths.models,
+        "Plugins of one file": paths.plugins,
+        "Chats": paths.database,
+        "These settings": paths.settings,
+        "Keys and passwords": paths.secrets,
+        "Logs": paths.logs,
+    }
+    with st.container(border=True, key="settings-places"):
+        st.subheader("Where things are")
+        st.markdown("\n".join(f"- {name}: `{path}`" for name, path in places.items()))
+        st.caption(
+            "To keep it all elsewhere, start with --home FOLDER or set JACKFIELD_HOME. "
+            "Light or dark follows your browser; its menu ⋮, at the top right, has the choice."
+        )
+        st.caption(f"Jackfield {app.version}")

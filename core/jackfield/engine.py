@@ -1,0 +1,401 @@
+"""Which models are in memory: loading, sharing, unloading, and what happens when one dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+
+from jackfield.announcer import Announcer
+from jackfield.catalog.catalog import Catalog
+from jackfield.catalog.model import CatalogModel
+from jackfield.errors import JackfieldError, LoadFailed, NotFound
+from jackfield.load_plan import LoadPlan, Planner
+from jackfield.loader import Loader, Match, MemoryEstimate
+from jackfield.manager import PluginManager
+from jackfield.paths import Paths
+from jackfield.residency import Share, least_recently_used
+from jackfield.resident import Resident
+from jackfield.restarts import Restarts
+from jackfield.settings_store import SettingsStore
+from jackfield.unloading import Unloading, UnloadReport
+from jackfield.worker.host import Launch, Worker
+from jackfield.worker.log import ModelLog
+from jackfield.worker.reference import LoaderReference
+
+__all__ = ["Engine", "Resident", "UnloadReport"]
+
+log = logging.getLogger(__name__)
+
+_TICK = 1.0  # seconds between looks at idle models and at memory
+_POLL = 0.05
+_GRACE = 1.0  # seconds for each step of ending a worker when everything stops
+_USABLE = ("loading", "ready")
+
+
+class Engine:
+    """The models in memory, each in a process of its own.
+
+    ``residents``, ``resident``, ``estimate`` and ``choose_loader`` are for any thread; the rest
+    belongs to the event loop in which the engine was started.
+
+    Args:
+        catalog, plugins, settings, paths: the application's.
+        longest_wait: seconds that a load waits for memory that other models use.
+        restarts: how often a model that dies is started again.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        plugins: PluginManager,
+        settings: SettingsStore,
+        paths: Paths,
+        *,
+        longest_wait: float = 300.0,
+        restarts: Restarts | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._plugins = plugins
+        self._settings = settings
+        self._paths = paths
+        self._planner = Planner(catalog, plugins, settings)
+        self._longest_wait = longest_wait
+        self._restarts = restarts or Restarts()
+        self._residents: dict[str, Resident] = {}
+        self._leaving: set[Resident] = set()
+        self._wishes: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._admission = asyncio.Lock()
+        self._announcer = Announcer(plugins)
+        self._looking: asyncio.Task[None] | None = None
+        self._running = False
+
+    # For any thread
+
+    def residents(self) -> list[Resident]:
+        """Models that are loading, ready, being unloaded or failed."""
+        return list(self._residents.values())
+
+    def resident(self, model: str) -> Resident | None:
+        """The resident of that name, or of that alias; None when it is not in memory."""
+        found = self._residents.get(model)
+        if found is None and self._residents:
+            with contextlib.suppress(NotFound):
+                found = self._residents.get(self._catalog.find(model).name)
+        return found
+
+    def estimate(
+        self, model: str, *, loader: str = "", options: Mapping[str, Any] | None = None
+    ) -> tuple[MemoryEstimate, int]:
+        """What a model would need, and how many bytes are free for it now.
+
+        Raises:
+            JackfieldError: as for ``load``.
+        """
+        plan = self._planner.plan(model, loader, options)
+        share = self._share()
+        others = [one for one in self._all() if one.model != plan.entry.name]
+        return plan.estimate, max(0, -share.shortage(0, others))
+
+    def choose_loader(self, entry: CatalogModel, loader: str = "") -> tuple[Loader, Match]:
+        """The loader that would load a model, and why.
+
+        Raises:
+            LoadFailed: none opens it.
+            PluginConflict: several do equally well and the user has not chosen.
+        """
+        return self._planner.choose_loader(entry, loader)
+
+    # Life
+
+    async def start(self) -> None:
+        """Begin to look after the models."""
+        self._admission, self._announcer = asyncio.Lock(), Announcer(self._plugins)
+        self._running = True
+        self._looking = asyncio.create_task(self._look_after(), name="look after models")
+
+    async def stop(self) -> None:
+        """End all workers, within seconds."""
+        self._running = False
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        await asyncio.gather(*(self._end(one, grace=_GRACE) for one in self._all()))
+        await self._announcer.finish(_GRACE)
+        self._residents.clear()
+        self._wishes.clear()
+
+    # Loading
+
+    async def load(
+        self, model: str, *, loader: str = "", options: Mapping[str, Any] | None = None
+    ) -> Resident:
+        """Load a model and wait until it is ready; concurrent callers share one load.
+
+        A resident model stays as it is, unless a loader or options are given and differ: then it
+        is loaded anew, once the requests that run have ended.
+
+        Args:
+            model: name or alias.
+            loader: a loader's name; "" for the one in the settings, else the best match.
+            options: load options, laid over those in the settings.
+
+        Raises:
+            ModelNotFound: there is no such model.
+            LoadFailed: it could not be loaded.
+            JackfieldError: whatever else the loader said.
+        """
+        plan = await anyio.to_thread.run_sync(self._planner.plan, model, loader, options)
+        resident = self._wished(plan, loader, options)
+        await resident.until_settled()
+        return resident
+
+    def begin_load(
+        self, model: str, *, loader: str = "", options: Mapping[str, Any] | None = None
+    ) -> Resident:
+        """The same without waiting: the resident tells how it goes on.
+
+        Raises:
+            JackfieldError: as ``load``, where that is known at once.
+        """
+        return self._wished(self._planner.plan(model, loader, options), loader, options)
+
+    @asynccontextmanager
+    async def use(self, model: str) -> AsyncIterator[Resident]:
+        """Use a model, loading it if necessary; it stays loaded meanwhile.
+
+        Raises:
+            JackfieldError: as ``load``.
+        """
+        resident = await self._taken(model)
+        try:
+            yield resident
+        finally:
+            resident.users -= 1
+            resident.touch()
+
+    async def unload(self, model: str) -> UnloadReport:
+        """End a model's worker, loading or not; requests that run end with an error.
+
+        Returns when the process is gone.
+
+        Raises:
+            NotFound: it is not in memory.
+        """
+        resident = self.resident(model)
+        if resident is None:
+            raise NotFound(
+                f"Model {model!r} is not loaded.", hint="Loaded ones: jackfield models list"
+            )
+        self._wishes.pop(resident.model, None)
+        self._restarts.forget(resident.model)
+        return await self._unload(resident)
+
+    # Inside
+
+    def _all(self) -> list[Resident]:
+        return [*self._residents.values(), *self._leaving]
+
+    def _share(self) -> Share:
+        return Share.now(self._settings.value.engine.memory_budget_gb)
+
+    async def _taken(self, model: str) -> Resident:
+        """A ready resident with one more user, so that nobody unloads it."""
+        while True:
+            resident = self._residents.get(model)
+            if resident is None or not _usable(resident):
+                resident = await self._on_demand(model)
+            resident.users += 1
+            resident.touch()
+            try:
+                await resident.until_settled()
+            except BaseException as error:
+                resident.users -= 1
+                now = self._residents.get(resident.model)
+                if isinstance(error, LoadFailed) and now is not resident and _usable(now):
+                    continue  # it was replaced by a load with other options
+                raise
+            return resident
+
+    def _wished(self, plan: LoadPlan, loader: str, options: Mapping[str, Any] | None) -> Resident:
+        """Begin a load that the user asked for."""
+        name = plan.entry.name
+        self._restarts.forget(name)
+        old = self._residents.get(name)
+        if loader or options is not None:
+            self._wishes[name] = (loader, dict(options or {}))
+        elif old is not None and _usable(old):
+            return old
+        return self._begin(plan)
+
+    async def _on_demand(self, model: str) -> Resident:
+        """Begin a load that a request asks for, as the user last wished it."""
+        name = (await anyio.to_thread.run_sync(self._catalog.find, model)).name
+        here = self._residents.get(name)
+        if here is not None and _usable(here):
+            return here  # asked for by another name
+        loader, options = self._wishes.get(name, ("", None))
+        plan = await anyio.to_thread.run_sync(self._planner.plan, name, loader, options)
+        old = self._residents.get(name)  # looked up after the last await: others came first
+        if old is not None and _usable(old):
+            return old
+        return self._begin(plan, self._restarts.delay(name))
+
+    def _begin(self, plan: LoadPlan, delay: float = 0.0) -> Resident:
+        if not self._running:
+            raise LoadFailed(f"Model {plan.entry.name!r} cannot be loaded: Jackfield is stopping.")
+        name = plan.entry.name
+        old = self._residents.get(name)
+        if old is not None and _usable(old) and old.plan.same(plan):
+            return old
+        self._share().refuse_if_hopeless(name, plan.need)
+        file = ModelLog(self._paths.logs, name)
+        resident = self._residents[name] = Resident(plan, file.path)
+        if old is not None:
+            self._leaving.add(old)
+        resident.task = asyncio.create_task(
+            self._bring(resident, old, file, delay), name=f"load {name}"
+        )
+        return resident
+
+    async def _bring(
+        self, resident: Resident, old: Resident | None, file: ModelLog, delay: float
+    ) -> None:
+        """Make a model ready, or failed."""
+        name = resident.model
+        try:
+            if old is not None:
+                await self._replace(resident, old)
+            if delay:
+                resident.step = f"waiting {delay:.0f} s after it ended"
+                await asyncio.sleep(delay)
+            async with self._admission:
+                await self._make_room(resident)
+            await self._start(resident, file)
+        except asyncio.CancelledError:
+            resident.fail(LoadFailed(f"Model {name!r} was unloaded before it was ready."))
+            raise
+        except JackfieldError as error:
+            resident.fail(error)
+        except Exception as error:
+            resident.fail(LoadFailed(f"Model {name!r} could not be loaded: {error!r}"))
+            if not isinstance(error, OSError):  # no process to be had; anything else is a defect
+                raise
+
+    async def _replace(self, resident: Resident, old: Resident) -> None:
+        """Wait until nobody uses the old one, and end it."""
+        resident.step = "waiting for requests to end"
+        while old.busy and old.state == "ready":
+            await asyncio.sleep(_POLL)
+        await self._end(old)
+
+    async def _make_room(self, resident: Resident) -> None:
+        """Unload others until there is room; wait while all of them are in use."""
+        deadline = time.monotonic() + self._longest_wait
+        need = resident.plan.need
+        while True:
+            share = self._share()
+            others = [one for one in self._all() if one is not resident]
+            if share.shortage(need, others) <= 0:
+                resident.admitted = True
+                return
+            idle = least_recently_used(others)
+            if idle is not None:
+                await self._unload(idle)
+                continue
+            users = [one.model for one in others if one.admitted]
+            if not users or time.monotonic() > deadline:
+                raise share.no_room(resident, users)
+            resident.step = f"waiting for memory that {', '.join(users)} use"
+            await asyncio.sleep(_POLL)
+
+    async def _start(self, resident: Resident, file: ModelLog) -> None:
+        plan = resident.plan
+        resident.memory_before_load = self._unloading().memory_of_all()
+        launch = Launch(
+            model=resident.model,
+            loader=LoaderReference.of(plan.loader),
+            files=plan.entry.files,
+            options=plan.given,
+            log=file,
+            expected=plan.estimate.weights,
+            limits=self._share().limits(resident, self._all()),
+        )
+        resident.worker = Worker(launch, partial(self._died, resident))
+        began = time.monotonic()
+        try:
+            info = await resident.worker.start()
+        except JackfieldError:
+            self._restarts.note(resident.model)
+            raise
+        resident.load_seconds = time.monotonic() - began
+        resident.loaded_at = time.time()
+        resident.touch()
+        resident.state = "ready"
+        resident.settled.set()
+        self._announcer.tell("model_loaded", model=resident.model, info=info)
+
+    def _died(self, resident: Resident, death: JackfieldError) -> None:
+        """A worker ended that nobody had ended."""
+        if resident.state == "ready":
+            self._restarts.note(resident.model)
+            resident.fail(death)
+            self._announcer.tell("model_unloaded", model=resident.model)
+
+    async def _unload(self, resident: Resident) -> UnloadReport:
+        unloading = self._unloading()
+        await self._end(resident)
+        if self._residents.get(resident.model) is resident:
+            del self._residents[resident.model]
+        return unloading.report(resident)
+
+    async def _end(self, resident: Resident, *, grace: float = 2.0) -> None:
+        """End a resident and wait until its process is gone; several may wait for the same."""
+        was_ready = resident.state == "ready"
+        if resident.state != "failed":
+            resident.state = "unloading"
+        task = resident.task
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if resident.worker is not None and resident.worker.pid:
+            await resident.worker.close(grace=grace)
+        resident.admitted = False
+        self._leaving.discard(resident)
+        if was_ready:
+            self._announcer.tell("model_unloaded", model=resident.model)
+
+    def _unloading(self) -> Unloading:
+        return Unloading.begin(self._all())
+
+    async def _look_after(self) -> None:
+        """Unload idle models; let each worker's limit follow what the others take."""
+        while True:
+            await asyncio.sleep(_TICK)
+            share = self._share()
+            for one in self.residents():
+                if one.busy:
+                    one.touch()
+                if one.state == "ready" and one.worker is not None:
+                    one.worker.limits = share.limits(one, self._all())
+            try:
+                await self._unload_idle(self._settings.value.engine.idle_minutes * 60)
+            except JackfieldError:
+                log.exception("An idle model could not be unloaded")
+
+    async def _unload_idle(self, seconds: float) -> None:
+        for one in self.residents():
+            idle = one.state == "ready" and not one.busy
+            if seconds and idle and time.time() - one.last_used > seconds:
+                await self._unload(one)
+
+
+def _usable(resident: Resident | None) -> bool:
+    return resident is not None and resident.state in _USABLE
