@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 _TICK = 1.0  # seconds between looks at idle models and at memory
 _POLL = 0.05
 _GRACE = 1.0  # seconds for each step of ending a worker when everything stops
-_USABLE = ("loading", "ready")
 
 
 class Engine:
@@ -210,7 +209,7 @@ class Engine:
         """A ready resident with one more user, so that nobody unloads it."""
         while True:
             resident = self._residents.get(model)
-            if resident is None or not _usable(resident):
+            if resident is None or not resident.usable:
                 resident = await self._on_demand(model)
             resident.users += 1
             resident.touch()
@@ -219,7 +218,8 @@ class Engine:
             except BaseException as error:
                 resident.users -= 1
                 now = self._residents.get(resident.model)
-                if isinstance(error, LoadFailed) and now is not resident and _usable(now):
+                replaced = now is not None and now is not resident and now.usable
+                if replaced and isinstance(error, LoadFailed):
                     continue  # it was replaced by a load with other options
                 raise
             return resident
@@ -231,7 +231,7 @@ class Engine:
         old = self._residents.get(name)
         if loader or options is not None:
             self._wishes[name] = (loader, dict(options or {}))
-        elif old is not None and _usable(old):
+        elif old is not None and old.usable:
             return old
         return self._begin(plan)
 
@@ -239,12 +239,12 @@ class Engine:
         """Begin a load that a request asks for, as the user last wished it."""
         name = (await anyio.to_thread.run_sync(self._catalog.find, model)).name
         here = self._residents.get(name)
-        if here is not None and _usable(here):
+        if here is not None and here.usable:
             return here  # asked for by another name
         loader, options = self._wishes.get(name, ("", None))
         plan = await anyio.to_thread.run_sync(self._planner.plan, name, loader, options)
         old = self._residents.get(name)  # looked up after the last await: others came first
-        if old is not None and _usable(old):
+        if old is not None and old.usable:
             return old
         return self._begin(plan, self._restarts.delay(name))
 
@@ -253,7 +253,7 @@ class Engine:
             raise LoadFailed(f"Model {plan.entry.name!r} cannot be loaded: Jackfield is stopping.")
         name = plan.entry.name
         old = self._residents.get(name)
-        if old is not None and _usable(old) and old.plan.same(plan):
+        if old is not None and old.usable and old.plan.same(plan):
             return old
         self._share().refuse_if_hopeless(name, plan.need)
         file = ModelLog(self._paths.logs, name)
@@ -318,7 +318,7 @@ class Engine:
 
     async def _start(self, resident: Resident, file: ModelLog) -> None:
         plan = resident.plan
-        resident.memory_before_load = self._unloading().memory_of_all()
+        resident.memory_before_load = Unloading.begin(self._all()).memory_of_all()
         launch = Launch(
             model=resident.model,
             loader=LoaderReference.of(plan.loader),
@@ -350,7 +350,7 @@ class Engine:
             self._announcer.tell("model_unloaded", model=resident.model)
 
     async def _unload(self, resident: Resident) -> UnloadReport:
-        unloading = self._unloading()
+        unloading = Unloading.begin(self._all())
         await self._end(resident)
         if self._residents.get(resident.model) is resident:
             del self._residents[resident.model]
@@ -372,9 +372,6 @@ class Engine:
         if was_ready:
             self._announcer.tell("model_unloaded", model=resident.model)
 
-    def _unloading(self) -> Unloading:
-        return Unloading.begin(self._all())
-
     async def _look_after(self) -> None:
         """Unload idle models; let each worker's limit follow what the others take."""
         while True:
@@ -395,7 +392,3 @@ class Engine:
             idle = one.state == "ready" and not one.busy
             if seconds and idle and time.time() - one.last_used > seconds:
                 await self._unload(one)
-
-
-def _usable(resident: Resident | None) -> bool:
-    return resident is not None and resident.state in _USABLE

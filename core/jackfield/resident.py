@@ -100,6 +100,11 @@ class Resident:
         return self.worker.queued if self.worker is not None else 0
 
     @property
+    def usable(self) -> bool:
+        """Whether it is ready or on its way to it."""
+        return self.state in ("loading", "ready")
+
+    @property
     def busy(self) -> bool:
         """Whether anybody uses it or has asked it something."""
         return bool(self.users or self.active or self.queued)

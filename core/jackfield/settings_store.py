@@ -101,6 +101,10 @@ class SettingsStore:
         with self._locked():
             self._set_secret("plugins", plugin, field, value)
 
+    def has_server_secret(self, name: str) -> bool:
+        """Whether a secret of the server's own was made already."""
+        return bool(self._secret("server", "keys", name))
+
     def server_secret(self, name: str) -> str:
         """A random secret of the server's own, made when it is first asked for."""
         if not self._secret("server", "keys", name):

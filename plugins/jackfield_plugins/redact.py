@@ -8,7 +8,7 @@ from functools import partial
 
 import regex
 
-from jackfield import DoneEvent, Event, Field, LongText, NoticeEvent, Plugin, TextEvent, hookimpl
+from jackfield import Event, Field, LongText, NoticeEvent, Plugin, TextEvent, hookimpl
 
 PATTERNS = {
     "e-mail address": r"[\w.+-]{1,40}@[\w-]{1,30}(?:\.[\w-]{2,10}){1,3}",
@@ -132,7 +132,9 @@ async def _masked(events: AsyncIterator[Event], masker: Masker) -> AsyncIterator
             continue
         if text := masker.finish():
             yield TextEvent(text)
-        if isinstance(event, DoneEvent) and masker.counts:
-            counts = ", ".join(f"{name}: {number}" for name, number in masker.counts.items())
-            yield NoticeEvent(f"Masked in this reply: {counts}.")
         yield event
+    if text := masker.finish():
+        yield TextEvent(text)
+    if masker.counts:
+        counts = ", ".join(f"{name}: {number}" for name, number in masker.counts.items())
+        yield NoticeEvent(f"Masked in this reply: {counts}.")

@@ -74,6 +74,7 @@ class Typesetter:
         self._before = "\n"
         self._fence = ""
         self._ticks = ""
+        self._inner_is_open = False
 
     def feed(self, text: str) -> str:
         """The next piece; as long as the input, save where a quotation mark takes a space."""
@@ -97,9 +98,13 @@ class Typesetter:
         if character == '"':
             return opens if at_start else closes
         if character == "'":
-            if self._before.isalnum():
+            if self._inner_is_open:
+                self._inner_is_open = False
+                return closes_inner
+            if not at_start:
                 return "’"
-            return opens_inner if at_start else closes_inner
+            self._inner_is_open = True
+            return opens_inner
         return character
 
 

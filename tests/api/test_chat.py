@@ -92,7 +92,7 @@ def test_logprobs_have_one_item_for_each_token_with_alternatives(parrot):
     assert "".join(one.token for one in content) == "one two"
     for one in content:
         assert one.logprob < 0 and math.exp(one.logprob) <= 1
-        assert [other.token for other in one.top_logprobs][0] == one.token
+        assert one.top_logprobs[0].token == one.token
         assert len(one.top_logprobs) == 2
         assert bytes(one.bytes).decode() == one.token
 

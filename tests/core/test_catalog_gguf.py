@@ -7,10 +7,10 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from gguf_files import ARRAY, STRING, U32, header, small_gguf, tensor, text, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gguf_files import ARRAY, STRING, U32, header, small_gguf, tensor, text, value
 from jackfield.catalog.gguf import TENSOR_TYPES, read_gguf
 from jackfield.errors import ModelFileError
 

@@ -60,7 +60,7 @@ def run(manager: PluginManager, source: Source, *, stop_after: int = 0):
                 got.append(event)
                 if stop_after and len(got) == stop_after:
                     break
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 - whatever ends it is what is tested
             error = raised
         await stream.aclose()
         return got, error
@@ -177,7 +177,7 @@ def test_events_of_other_kinds_that_were_held_are_passed_on(manager):
         raise ValueError(len(held))
         yield
 
-    events = [ReasoningEvent("hm"), *words(), NoticeEvent("note"), DoneEvent("stop")]
+    events = [ReasoningEvent("hm"), *words(), NoticeEvent("note"), DoneEvent("stop", "t")]
     manager.register("bad", filters(gathers))
     got, _, _ = run(manager, Source(events))
     assert got == events

@@ -67,21 +67,26 @@ def _older(value: Any) -> Any:
         return [_older(one) for one in value]
     if not isinstance(value, dict):
         return value
-    changed = {name: _older(one) for name, one in value.items()}
-    choices = changed.get("anyOf")
+    choices = value.get("anyOf")
     if isinstance(choices, list) and {"type": "null"} in choices:
-        rest = [one for one in choices if one != {"type": "null"}]
-        del changed["anyOf"]
-        changed["nullable"] = True
-        if len(rest) == 1 and "$ref" not in rest[0]:
-            changed = {**rest[0], **changed}
-        else:
-            changed["allOf" if len(rest) == 1 else "anyOf"] = rest
+        return _nullable({**value, "anyOf": [one for one in choices if one != {"type": "null"}]})
+    changed = {name: _older(one) for name, one in value.items()}
     if changed.get("type") == "null":
         changed = {**changed, "type": "string", "nullable": True, "enum": [None]}
     if "const" in changed:
         changed["enum"] = [changed.pop("const")]
     return changed
+
+
+def _nullable(value: dict[str, Any]) -> dict[str, Any]:
+    """What may also be null, the older way."""
+    choices = value["anyOf"]
+    rest = {name: _older(one) for name, one in value.items() if name != "anyOf"}
+    if len(choices) > 1:
+        return {**rest, "anyOf": _older(choices), "nullable": True}
+    if "$ref" in choices[0]:
+        return {**rest, "allOf": choices, "nullable": True}
+    return {**_older(choices[0]), **rest, "nullable": True}
 
 
 def _folder() -> Path:

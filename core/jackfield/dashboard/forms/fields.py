@@ -26,6 +26,11 @@ Kind = Literal[
 ]
 SCALARS: Mapping[str, Kind] = {"string": "text", "integer": "integer", "number": "number"}
 
+UPPER = {
+    word.lower(): word for word in ("API", "CPU", "GB", "GPU", "ID", "JSON", "MB", "TOML", "URL")
+}
+"""Words of a field's name that are not written in small letters."""
+
 
 class FormField(msgspec.Struct, frozen=True, kw_only=True):
     """One field of a form.
@@ -221,8 +226,8 @@ def _label(name: str, title: str) -> str:
     made_up = name.replace("_", " ").title()
     if title and title != made_up:
         return title
-    words = name.replace("_", " ")
-    return words[:1].upper() + words[1:]
+    words = [UPPER.get(word, word) for word in name.split("_")]
+    return words[0][:1].upper() + " ".join(words)[1:]
 
 
 def shown(value: Any) -> str:

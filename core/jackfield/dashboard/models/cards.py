@@ -22,8 +22,8 @@ def draw_card(app: Application, model: CatalogModel, *, is_open: bool) -> None:
         if model.error:
             _draw_broken(app, model)
             return
-        st.caption(plain(_facts(model)))
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(plain(_facts(model)), width="stretch")
             _draw_buttons(app, model, is_open)
         if is_open:
             _draw_panel(app, model)
@@ -55,7 +55,7 @@ def _facts(model: CatalogModel) -> str:
     if model.context_length:
         facts.append(f"context up to {model.context_length:,} tokens")
     facts.append(f"licence {model.license}" if model.license else "licence unknown")
-    if not model.chat_template:
+    if not model.chat_template and model.format == "gguf":
         facts.append("no chat template of its own")
     return " · ".join(facts)
 

@@ -28,7 +28,7 @@ def draw_keeping(app: Application, model: CatalogModel) -> None:
     )
     if failed is not None:
         show_error(failed)
-    if not model.chat_template and not kept.template:
+    if model.format == "gguf" and not model.chat_template and not kept.template:
         st.warning(
             "This model has no chat template of its own, so it does not say how a conversation is "
             "to be written for it. Choose the one its makers used before you chat with it.",
@@ -51,7 +51,8 @@ def _schema(app: Application, model: CatalogModel) -> dict[str, object]:
     """The settings' own schema, with the templates there are as choices."""
     schema = ModelSettings.model_json_schema()
     templates = app.templates.names()
-    own = "The model's own" if model.chat_template else "None chosen"
+    bare = model.format == "gguf" and not model.chat_template
+    own = "None chosen" if bare else "The model's own"
     kept = app.settings.value.models.get(model.name, ModelSettings()).template
     names = {"": own, **{one.name: one.title for one in templates}}
     if kept not in names:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from jackfield.application import Application
 from jackfield.dashboard.plugins.install import uninstall
-from jackfield.dashboard.plugins.options import draw_options
+from jackfield.dashboard.plugins.options import draw_options, is_open, open_options
 from jackfield.dashboard.plugins.words import PREFIX, does, touches
 from jackfield.dashboard.words import plain, show_error
 from jackfield.errors import JackfieldError
@@ -28,8 +28,7 @@ def draw_card(app: Application, record: PluginRecord, names: Sequence[str]) -> N
     with st.container(border=True, key=f"plugin-{name}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"#### {plain(name)}", width="stretch")
-            _draw_state(record)
-            _draw_switch(app, record)
+            _draw_state(app, record)
         if record.description:
             st.write(plain(record.description))
         if record.state == "set aside":
@@ -37,34 +36,27 @@ def draw_card(app: Application, record: PluginRecord, names: Sequence[str]) -> N
         elif record.error:
             _draw_failures(app, record)
         if record.state != "set aside" or record.hooks:
-            st.caption(
-                " ".join(filter(None, [_sentence(does(record.hooks)), touches(record.reach)]))
-            )
+            st.caption(f"{_sentence(does(record.hooks))} {touches(record.reach)}".strip())
         st.caption(_origin(record))
-        draw_options(app, record)
-        _draw_actions(app, record, names)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _draw_actions(app, record, names)
+        failed: JackfieldError | None = st.session_state.pop(f"plugins:{name}:trouble", None)
+        if failed is not None:
+            show_error(failed)
+        if is_open(name):
+            draw_options(app, name)
 
 
-def _draw_state(record: PluginRecord) -> None:
-    match record.state:
-        case "enabled":
-            st.badge("On", color="green", icon=":material/check_circle:")
-        case "disabled":
-            st.badge("Off", color="gray", icon=":material/pause_circle:")
-        case "set aside":
-            st.badge("Set aside", color="red", icon=":material/error:")
-
-
-def _draw_switch(app: Application, record: PluginRecord) -> None:
-    """The switch; its key holds the state, so that it always shows what is so."""
+def _draw_state(app: Application, record: PluginRecord) -> None:
+    """On or off, to be switched; the key holds the state, so that it shows what is so."""
     if record.state == "set aside":
+        st.badge("Set aside", color="red", icon=":material/error:")
         return
     on = record.state == "enabled"
     st.toggle(
-        f"Use {record.name}",
+        "On" if on else "Off",
         value=on,
-        key=f"plugins:{record.name}:switch:{record.state}:{record.load_ms}",
-        label_visibility="collapsed",
+        key=f"plugins:{record.name}:switch:{record.state}",
         help="Takes effect at once, without a restart",
         on_change=act,
         args=(app, record.name, app.plugins.disable if on else app.plugins.enable),
@@ -120,33 +112,37 @@ def _draw_failures(app: Application, record: PluginRecord) -> None:
 
 def _draw_actions(app: Application, record: PluginRecord, names: Sequence[str]) -> None:
     name, place = record.name, names.index(record.name)
-    failed: JackfieldError | None = st.session_state.pop(f"plugins:{name}:trouble", None)
-    if failed is not None:
-        show_error(failed)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    if record.config_schema.get("properties"):
         st.button(
-            "Earlier",
-            key=f"plugins:{name}:up",
-            icon=":material/arrow_upward:",
-            type="tertiary",
-            help="Run it before the plugin above",
-            disabled=place == 0,
-            on_click=_move,
-            args=(app, names, place, -1),
+            "Close options" if is_open(name) else "Options",
+            key=f"plugins:{name}:options",
+            icon=":material/expand_less:" if is_open(name) else ":material/tune:",
+            on_click=open_options,
+            args=("" if is_open(name) else name,),
         )
-        st.button(
-            "Later",
-            key=f"plugins:{name}:down",
-            icon=":material/arrow_downward:",
-            type="tertiary",
-            help="Run it after the plugin below",
-            disabled=place == len(names) - 1,
-            on_click=_move,
-            args=(app, names, place, 1),
-        )
-        st.space("stretch")
-        if record.distribution != OWN and record.origin != "registered":
-            _draw_removal(app, record)
+    if record.distribution != OWN and record.origin != "registered":
+        _draw_removal(app, record)
+    st.space("stretch")
+    st.button(
+        "Earlier",
+        key=f"plugins:{name}:up",
+        icon=":material/arrow_upward:",
+        type="tertiary",
+        help="Let it run before the plugin above it",
+        disabled=place == 0,
+        on_click=_move,
+        args=(app, names, place, -1),
+    )
+    st.button(
+        "Later",
+        key=f"plugins:{name}:down",
+        icon=":material/arrow_downward:",
+        type="tertiary",
+        help="Let it run after the plugin below it",
+        disabled=place == len(names) - 1,
+        on_click=_move,
+        args=(app, names, place, 1),
+    )
 
 
 def _draw_removal(app: Application, record: PluginRecord) -> None:
@@ -155,9 +151,7 @@ def _draw_removal(app: Application, record: PluginRecord) -> None:
         if record.origin == "package"
         else f"the file `{record.path}`"
     )
-    with st.popover(
-        "Uninstall", icon=":material/delete:", type="tertiary", key=f"plugins:{record.name}:remove"
-    ):
+    with st.popover("Uninstall", icon=":material/delete:", key=f"plugins:{record.name}:remove"):
         st.write(f"Remove {what} from this computer? Its options stay, should it come back.")
         st.button(
             f"Uninstall {record.name}",

@@ -8,26 +8,23 @@ from jackfield.application import Application
 from jackfield.dashboard.forms import draw_form, forget
 from jackfield.dashboard.words import show_error
 from jackfield.errors import JackfieldError
-from jackfield.plugin_record import PluginRecord
+
+OPEN = "plugins:open"
 
 
-def draw_options(app: Application, record: PluginRecord) -> None:
-    """A plugin's options, folded; drawn only while they are open."""
-    if not record.config_schema.get("properties"):
-        return
-    box = st.expander(
-        "Options",
-        icon=":material/tune:",
-        key=f"plugins:{record.name}:options",
-        on_change="rerun",
-    )
-    if box.open:
-        with box:
-            _draw_form(app, record.name)
+def is_open(name: str) -> bool:
+    """Whether a plugin's options are unfolded."""
+    return bool(st.session_state.get(OPEN) == name)
+
+
+def open_options(name: str) -> None:
+    """Unfold a plugin's options, and fold the others'."""
+    st.session_state[OPEN] = name
 
 
 @st.fragment
-def _draw_form(app: Application, name: str) -> None:
+def draw_options(app: Application, name: str) -> None:
+    """The form, and the buttons that save it or return to the author's options."""
     record = app.plugins.record(name)
     prefix = f"plugins:{name}"
     failed: JackfieldError | None = st.session_state.get(f"{prefix}:failed")

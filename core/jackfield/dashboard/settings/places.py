@@ -24,7 +24,8 @@ def draw_api(app: Application) -> None:
     base = address(app)
     ready = [one.model for one in app.engine.residents() if one.state == "ready"]
     names = [model.name for model in app.catalog.scan() if not model.error]
-    model = next(iter([*ready, *names]), "smollm2")
+    used = [one for one in (app.settings.value.chat.model,) if one in names]
+    model = next(iter([*ready, *used, *names]), "smollm2")
     with st.container(border=True, key="settings-api"):
         st.subheader("API")
         st.write("Programs that speak to OpenAI's API can speak to this address instead:")
