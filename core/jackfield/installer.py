@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -191,7 +191,7 @@ class Installer:
     def _put_aside(self, path: Path) -> str:
         folder = self._paths.plugins / REMOVED
         folder.mkdir(exist_ok=True)
-        aside = folder / f"{path.stem}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1000}.py"
+        aside = folder / f"{path.stem}-{datetime.now():%Y%m%d-%H%M%S-%f}.py"
         path.rename(aside)
         self._plugins.discover()
         return f"Moved {path.name} to {str(aside)!r}; move it back to have it again."

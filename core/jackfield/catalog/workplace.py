@@ -11,6 +11,8 @@ from jackfield.errors import InvalidRequest
 
 PARTIAL = ".partial"
 """A hidden folder among the models: the same file system, and never scanned."""
+MOMENT = 0.3
+"""Seconds to wait for one that is just ending."""
 
 
 @contextlib.contextmanager
@@ -29,7 +31,7 @@ def workplace(models: Path, name: str) -> Iterator[Path]:
     partial.mkdir(parents=True, exist_ok=True)
     lock = FileLock(partial / f"{name}.lock")
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=MOMENT, poll_interval=0.05)
     except Timeout as error:
         raise InvalidRequest(
             f"The model {name!r} is being fetched by another Jackfield process.",
@@ -44,8 +46,6 @@ def workplace(models: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         (partial / f"{name}.lock").unlink(missing_ok=True)
         lock.release()
-        with contextlib.suppress(OSError):
-            partial.rmdir()
 
 
 def clean(models: Path) -> None:

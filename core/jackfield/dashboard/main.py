@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import streamlit as st
 
@@ -14,6 +15,8 @@ from jackfield.dashboard import chat, models, plugins, settings
 from jackfield.dashboard.current import application
 from jackfield.errors import JackfieldError
 from jackfield.page import Page
+
+StreamlitPage: TypeAlias = st.Page
 
 ICON = Path(__file__).with_name("assets") / "icon.svg"
 SIDEBAR_WIDTH = 320  # pixels
@@ -37,15 +40,16 @@ def main() -> None:
         _entry(page, partial(_draw_built_in, page, app), default=page is BUILT_IN[0])
         for page in BUILT_IN
     ]
+    plugins_page = built_in[2]
     added = [
-        _entry(page, partial(_draw_plugin_page, owner, page, app))
+        _entry(page, partial(_draw_plugin_page, owner, page, app, plugins_page))
         for owner, page in app.plugins.pages()
     ]
     sections = {"": built_in, "From plugins": added} if added else {"": built_in}
     st.navigation(sections, position="top").run()
 
 
-def _entry(page: Page, draw: Callable[[], None], *, default: bool = False) -> st.Page:
+def _entry(page: Page, draw: Callable[[], None], *, default: bool = False) -> StreamlitPage:
     return st.Page(draw, title=page.title, icon=page.icon, url_path=page.url_path, default=default)
 
 
@@ -56,7 +60,9 @@ def _draw_built_in(page: Page, app: Application) -> None:
         st.error(f"{error.message}\n\n{error.hint}", icon=":material/error:")
 
 
-def _draw_plugin_page(owner: str, page: Page, app: Application) -> None:
+def _draw_plugin_page(
+    owner: str, page: Page, app: Application, plugins_page: StreamlitPage
+) -> None:
     """Draw a plugin's page; its failure is its own and is shown in its place."""
     try:
         page.draw(app)
@@ -71,7 +77,7 @@ def _draw_plugin_page(owner: str, page: Page, app: Application) -> None:
         )
         st.caption("Everything else works on. You can switch the plugin off, or update it.")
         if st.button("Open plugins", icon=":material/extension:", type="primary"):
-            st.switch_page(st.Page(lambda: None, title="Plugins", url_path="plugins"))
+            st.switch_page(plugins_page)
 
 
 if __name__ == "__main__":

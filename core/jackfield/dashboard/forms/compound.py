@@ -53,7 +53,7 @@ def draw_table(field: FormField, place: Place) -> dict[str, Any]:
     kept = place.state.kept
     rows: list[int] = kept.setdefault(place.path, list(range(len(place.value or {}))))
     given = list((place.value or {}).items())
-    st.markdown(field.label, help=field.help or None)
+    st.markdown(f":small[{field.label}]", help=field.help or None)
     table: dict[str, Any] = {}
     for row in rows:
         name, value = given[row] if row < len(given) else ("", "")

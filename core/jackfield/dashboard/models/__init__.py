@@ -21,7 +21,7 @@ MANY = 8
 def draw(app: Application) -> None:
     """Draw the page."""
     models = app.catalog.scan()
-    st.title("Models")
+    st.title("Models", anchor=False)
     draw_trouble()
     draw_residents(app)
     draw_downloads(app)

@@ -17,7 +17,7 @@ def draw_card(app: Application, model: CatalogModel, *, is_open: bool) -> None:
     """A model's card; open, it has the load form, its settings and its files."""
     with st.container(border=True, key=f"model-{model.name}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"#### {plain(model.name)}", width="stretch")
+            st.subheader(plain(model.name), anchor=False)
             _draw_badges(app, model)
         if model.error:
             _draw_broken(app, model)
@@ -33,6 +33,9 @@ def _draw_badges(app: Application, model: CatalogModel) -> None:
     if model.error:
         st.badge("Cannot be used", icon=":material/error:", color="red")
         return
+    resident = resident_of(app, model.name)
+    if resident is not None and resident.state == "ready":
+        st.badge("In memory", icon=":material/check_circle:", color="green")
     alias = app.settings.value.models.get(model.name, ModelSettings()).alias
     if alias:
         st.badge(f"also {alias}", color="violet")

@@ -57,5 +57,7 @@ def _schema(app: Application, model: CatalogModel) -> dict[str, object]:
     names = {"": own, **{one.name: one.title for one in templates}}
     if kept not in names:
         names[kept] = f"{kept} (its plugin is off)"
-    schema["properties"]["template"] |= {"enum": list(names), "names": names}
+    properties = schema["properties"]
+    properties["alias"]["title"] = "Another name"
+    properties["template"] |= {"title": "Chat template", "enum": list(names), "names": names}
     return schema

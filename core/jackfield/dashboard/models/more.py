@@ -39,7 +39,7 @@ def draw_offers(app: Application) -> None:
 def _draw_offer(app: Application, source: str, offer: Offer, *, is_here: bool, runs: bool) -> None:
     with st.container(border=True, key=f"offer-{offer.name}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"#### {plain(offer.title)}", width="stretch")
+            st.subheader(plain(offer.title), anchor=False)
             if offer.quantization:
                 st.badge(offer.quantization, color="gray")
         if offer.description:
@@ -87,14 +87,14 @@ def _draw(app: Application, seen: tuple[tuple[str, str], ...]) -> None:
     dismissed: set[str] = st.session_state.setdefault(_DISMISSED, set())
     shown = [one for one in app.downloads.list() if one.id not in dismissed]
     if shown:
-        st.subheader("Downloads")
+        st.header("Downloads", anchor=False)
     for job in shown:
         with st.container(border=True, key=f"download-{job.offer}"):
             _draw_download(app, job)
 
 
 def _draw_download(app: Application, job: Download) -> None:
-    state = job.state
+    state = job.state  # read once: it may change while this is drawn
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plain(job.offer)}**", width="stretch")
         if state in RUNNING:
@@ -105,17 +105,9 @@ def _draw_download(app: Application, job: Download) -> None:
                 on_click=app.downloads.cancel,
                 args=(job.id,),
             )
-            return_early = False
         else:
-            return_early = True
-            st.button(
-                "Dismiss",
-                key=f"models:hide:{job.id}",
-                type="tertiary",
-                on_click=st.session_state[_DISMISSED].add,
-                args=(job.id,),
-            )
-    if not return_early:
+            st.button("Dismiss", key=f"models:hide:{job.id}", on_click=_dismiss, args=(job,))
+    if state in RUNNING:
         part = min(1.0, job.done / job.total) if job.total else 0.0
         st.progress(part, text=plain(_progress(job)))
     elif state == "done":
@@ -140,6 +132,10 @@ def _draw_download(app: Application, job: Download) -> None:
         )
 
 
+def _dismiss(job: Download) -> None:
+    st.session_state[_DISMISSED].add(job.id)
+
+
 def _progress(job: Download) -> str:
     """How far a download is, in words."""
     if job.state == "queued":
@@ -154,10 +150,10 @@ def _progress(job: Download) -> str:
 
 
 def _retry(app: Application, job: Download) -> None:
-    st.session_state[_DISMISSED].add(job.id)
+    _dismiss(job)
     _fetch(app, job.source, job.offer)
 
 
 def _load_it(app: Application, job: Download) -> None:
-    st.session_state[_DISMISSED].add(job.id)
+    _dismiss(job)
     begin_load(app, job.model)

@@ -46,7 +46,7 @@ def _draw(app: Application, seen: tuple[tuple[str, str], ...]) -> None:
         st.rerun()
     residents = app.engine.residents()
     if residents or reports:
-        st.subheader("In memory")
+        st.header("In memory", anchor=False)
     for place, report in enumerate(reports):
         _draw_report(report, place)
     for resident in residents:
@@ -113,19 +113,12 @@ def _draw_resident(app: Application, resident: Resident) -> None:
         case "failed":
             failure = resident.failure
             say_error(failure.message if failure else "", failure.hint if failure else "")
-    with st.container(horizontal=True, vertical_alignment="top"):
+    with st.container(horizontal=True, vertical_alignment="center"):
         _draw_buttons(app, resident, state)
-        log = st.expander(
-            "Log",
-            icon=":material/article:",
-            type="compact",
-            key=f"models:log:{resident.model}",
-            on_change="rerun",
-        )
-    if log.open:
-        with log:
-            text = ModelLog(app.paths.logs, resident.model).tail(LOG_LINES)
-            st.code(text or "It has printed nothing.", language=None, wrap_lines=True, height=260)
+        log = st.toggle("Log", key=f"models:log:{resident.model}", help="What its engine prints")
+    if log:
+        text = ModelLog(app.paths.logs, resident.model).tail(LOG_LINES)
+        st.code(text or "It has printed nothing.", language=None, wrap_lines=True, height=260)
 
 
 def _draw_buttons(app: Application, resident: Resident, state: str) -> None:

@@ -19,7 +19,7 @@ FILTERS = {"All": "", "On": "enabled", "Off": "disabled", "Set aside": "set asid
 def draw(app: Application) -> None:
     """Draw the page."""
     records = app.plugins.records()
-    st.title("Plugins")
+    st.title("Plugins", anchor=False)
     draw_work()
     draw_conflicts(app)
     here, more, own = st.tabs(

@@ -27,7 +27,7 @@ def draw_card(app: Application, record: PluginRecord, names: Sequence[str]) -> N
     name = record.name
     with st.container(border=True, key=f"plugin-{name}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"#### {plain(name)}", width="stretch")
+            st.subheader(plain(name), anchor=False)
             _draw_state(app, record)
         if record.description:
             st.write(plain(record.description))

@@ -26,7 +26,7 @@ HIDDEN = {"chat": ("sampling",)}
 
 def draw(app: Application) -> None:
     """Draw the page."""
-    st.title("Settings")
+    st.title("Settings", anchor=False)
     _draw_problem(app)
     _draw_restart(app)
     _draw_form(app)
@@ -65,7 +65,7 @@ def _draw_form(app: Application) -> None:
     schemas = _schemas(app)
     drawn: dict[str, Any] = {}
     with st.container(border=True):
-        st.subheader("Network")
+        st.subheader("Network", anchor=False)
         drawn |= draw_form(
             schemas[""],
             {"offline": now["offline"]},
@@ -76,7 +76,7 @@ def _draw_form(app: Application) -> None:
         )
     for name, title in SECTIONS.items():
         with st.container(border=True, key=f"settings-{name}"):
-            st.subheader(title)
+            st.subheader(title, anchor=False)
             note = {"server": "Changes here take effect at the next start."}.get(name, "")
             if note:
                 st.caption(f":material/restart_alt: {note}")
@@ -90,7 +90,7 @@ def _draw_form(app: Application) -> None:
                 answer="ignore",
             )
     with st.container(border=True, key="settings-folders"):
-        st.subheader("Models")
+        st.subheader("Models", anchor=False)
         drawn |= draw_form(
             schemas[""],
             {"model_folders": now["model_folders"]},

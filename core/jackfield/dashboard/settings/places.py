@@ -27,7 +27,7 @@ def draw_api(app: Application) -> None:
     used = [one for one in (app.settings.value.chat.model,) if one in names]
     model = next(iter([*ready, *used, *names]), "smollm2")
     with st.container(border=True, key="settings-api"):
-        st.subheader("API")
+        st.subheader("API", anchor=False)
         st.write("Programs that speak to OpenAI's API can speak to this address instead:")
         st.code(f"{base}/v1", language=None)
         which = st.segmented_control(
@@ -75,7 +75,7 @@ def draw_places(app: Application) -> None:
         "Logs": paths.logs,
     }
     with st.container(border=True, key="settings-places"):
-        st.subheader("Where things are")
+        st.subheader("Where things are", anchor=False)
         st.markdown("\n".join(f"- {name}: `{path}`" for name, path in places.items()))
         st.caption(
             "To keep it all elsewhere, start with --home FOLDER or set JACKFIELD_HOME. "

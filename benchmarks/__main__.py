@@ -1,0 +1,85 @@
+"""``python -m benchmarks [NAME ...]``: measure the budgets and print them in a table."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.result import Result, table
+from benchmarks.setting import Setting, machine, threads
+
+NAMES = (
+    "one_stream",
+    "eight_clients",
+    "peer_server",
+    "first_token",
+    "help_time",
+    "first_byte",
+    "chat_page",
+    "unload",
+)
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
+
+INTRODUCTION = """# Benchmarks
+
+Made by `python -m benchmarks --write`. What is compared runs in the same run, in turn, on one
+machine, with SmolLM2-135M-Instruct (Q4_1), {threads} threads, a context of 1,024 tokens in each of
+8 slots, and replies of {tokens} tokens; each figure is the median, in parentheses the least and the
+greatest. A ratio is the median of the ratios of pairs measured one after the other.
+
+Measured on {date}: {machine}
+
+"""
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"some of: {', '.join(NAMES)}; all if none")
+    parser.add_argument("--model", type=Path, help="a GGUF file instead of the tests' SmolLM2")
+    parser.add_argument("--rounds", type=int, default=7, help="pairs to measure")
+    parser.add_argument("--tokens", type=int, default=96, help="length of a reply")
+    parser.add_argument("--threads", type=int, default=threads(), help="the engines' threads")
+    parser.add_argument("--write", action="store_true", help="write docs/reference/benchmarks.md")
+    given = parser.parse_args()
+    names = given.names or NAMES
+    if unknown := [name for name in names if name not in NAMES]:
+        parser.error(f"no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}")
+    model = (given.model or starter()).resolve()
+    setting = Setting(model, given.rounds, given.tokens, given.threads)
+    results: list[Result] = []
+    for name in names:
+        print(name, flush=True)
+        found = importlib.import_module(f"benchmarks.{name}").run(setting)
+        for result in found:
+            print(f"  {' | '.join(result.row)}", flush=True)
+        results += found
+    print(f"\n{machine()}\n\n{table(results)}")
+    if given.write:
+        PAGE.write_text(page(setting, results), encoding="utf-8")
+        print(f"\nwritten: {PAGE.relative_to(ROOT)}")
+    sys.exit(0 if all(result.kept for result in results) else 1)
+
+
+def starter() -> Path:
+    """The tests' model, fetched if it is not there."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    found: Path = importlib.import_module("parts").smollm2()
+    return found
+
+
+def page(setting: Setting, results: list[Result]) -> str:
+    """The page of the reference."""
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    head = INTRODUCTION.format(
+        threads=setting.threads, tokens=setting.tokens, date=today, machine=machine()
+    )
+    return f"{head}{table(results)}\n"
+
+
+if __name__ == "__main__":
+    main()
