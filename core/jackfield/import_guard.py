@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FOLDER = "plugin-imports"
@@ -38,13 +38,15 @@ class ImportGuard:
     @contextmanager
     def importing(self, name: str, stamp: str) -> Iterator[None]:
         """Hold the marker while a plugin is imported."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         marker = self._folder / str(os.getpid())
-        marker.write_text(f"{name}\n{stamp}", encoding="utf-8")
+        with suppress(OSError):  # no room for a marker is no reason to do without plugins
+            self._folder.mkdir(parents=True, exist_ok=True)
+            marker.write_text(f"{name}\n{stamp}", encoding="utf-8")
         try:
             yield
         finally:
-            marker.unlink(missing_ok=True)
+            with suppress(OSError):
+                marker.unlink(missing_ok=True)
 
 
 def _is_running(pid: int, marker: Path) -> bool:

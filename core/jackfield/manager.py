@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from jackfield.errors import InvalidRequest, PluginConflict, PluginError
 from jackfield.implementations import Implementations
 from jackfield.loader import Loader
 from jackfield.page import Page
+from jackfield.page_check import known_icons
 from jackfield.paths import Paths
 from jackfield.plugin import Plugin
 from jackfield.plugin_cards import Cards
@@ -70,7 +72,7 @@ class PluginManager:
         self._discovered_at = 0.0
         self._loads = True
         self._live: dict[str, tuple[Implementation, ...]] = {}
-        self._supply = Supply(self._live, self._choices)
+        self._supply = Supply(self._live, self._choices, lambda: self._icons)
 
     # Discovery
 
@@ -299,11 +301,13 @@ class PluginManager:
         added, left_out = frozenset(on), frozenset(off)
         if not added and not left_out:
             return TurnPlugins(self._live)
-        with self._changing():
-            for name in added | left_out:
-                self._entries.get(name)
-            for name in sorted(added - left_out):
-                self._life.lend(self._entries.get(name))
+        with self._lock:
+            named = [self._entries.get(name) for name in sorted(added | left_out)]
+            wanted = [one for one in named if one.name not in left_out]
+            if any(one.plugin is None for one in wanted):
+                with self._changing():
+                    for entry in wanted:
+                        self._life.lend(entry)
             return TurnPlugins(
                 self._snapshot(
                     one
@@ -339,7 +343,7 @@ class PluginManager:
             self._life.follow(self._seen, settings)
             self._seen = settings
         self._live = self._snapshot(one for one in self._entries if one.state == "enabled")
-        self._supply = Supply(self._live, self._choices)
+        self._supply = Supply(self._live, self._choices, lambda: self._icons)
 
     def _snapshot(self, entries: Iterable[Entry]) -> dict[str, tuple[Implementation, ...]]:
         return self._implementations.live(entries, self._settings.value.plugin_order)
@@ -354,6 +358,10 @@ class PluginManager:
                     pass
             finally:
                 self._lock.release()
+
+    @cached_property
+    def _icons(self) -> frozenset[str]:
+        return known_icons()
 
     def _supplied(self) -> Supply:
         self._follow_settings()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,7 +114,7 @@ class Resident:
         """Why it failed, with what to do; "" if it did not."""
         return str(self.failure) if self.failure is not None else ""
 
-    def complete(self, prompt: Prompt, params: SamplingParams) -> AsyncIterator[Token]:
+    def complete(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Token, None]:
         """Generate; waits fairly for a slot. Closing the iterator cancels at once."""
         return self._ready().complete(prompt, params)
 

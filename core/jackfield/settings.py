@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from jackfield.plugin import LongText
+from jackfield.sampling import SamplingParams
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+def _sampling(value: dict[str, Any]) -> dict[str, Any]:
+    """Sampling parameters as they were written, if they are valid."""
+    try:
+        SamplingParams.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    return value
+
+
+Sampling: TypeAlias = Annotated[dict[str, Any], AfterValidator(_sampling)]
+"""Fields of SamplingParams; only those that were set."""
 
 
 class ServerSettings(_Section):
@@ -52,7 +67,7 @@ class ChatSettings(_Section):
         "'You are a friendly travel advisor.'",
     )
     preset: str = Field("", description="Sampling preset of a new chat")
-    sampling: dict[str, Any] = Field({}, description="Sampling parameters of a new chat")
+    sampling: Sampling = Field({}, description="Sampling parameters of a new chat")
 
 
 class ModelSettings(_Section):
@@ -62,7 +77,7 @@ class ModelSettings(_Section):
     loader: str = Field("", description="Loader; empty: the best match")
     options: dict[str, Any] = Field({}, description="Load options")
     template: str = Field("", description="Chat template; empty: the model's own")
-    sampling: dict[str, Any] = Field({}, description="Sampling parameters for this model")
+    sampling: Sampling = Field({}, description="Sampling parameters for this model")
 
 
 class PluginSettings(_Section):

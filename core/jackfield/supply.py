@@ -8,7 +8,7 @@ from typing import Any
 from jackfield.catalog.source import ModelSource
 from jackfield.loader import Loader
 from jackfield.page import Page
-from jackfield.page_check import known_icons, wrong_page
+from jackfield.page_check import wrong_page
 from jackfield.plugin_record import Conflict
 from jackfield.sampling import SamplingPreset
 from jackfield.templates.template import ChatTemplate
@@ -33,15 +33,18 @@ class Supply:
     Args:
         live: the implementations of each hook, in order.
         choices: what the user answered, ``kind:name`` to owner.
+        icons: names of the icons that a page may have.
     """
 
     def __init__(
         self,
         live: Mapping[str, tuple[Implementation, ...]],
         choices: Callable[[], Mapping[str, str]],
+        icons: Callable[[], frozenset[str]],
     ) -> None:
         self._live = live
         self._choices = choices
+        self._icons = icons
         self._kept: dict[str, Offers] = {}
 
     def get(self, kind: str) -> dict[str, Any]:
@@ -80,7 +83,7 @@ class Supply:
         if kept is not None:
             return kept
         offers: Offers = {}
-        icons = known_icons() if kind == "page" and self._live.get("pages") else frozenset()
+        icons = self._icons() if kind == "page" and self._live.get("pages") else frozenset()
         for one in self._live.get(HOOKS[kind], ()):
             for given in one.ask(HOOKS[kind], many=True):
                 try:

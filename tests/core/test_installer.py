@@ -174,7 +174,7 @@ def test_a_plugin_being_written_is_installed_from_its_folder_and_seen_at_once(en
         '[tool.hatch.build.targets.wheel]\nonly-include = ["src/mine.py"]\nsources = ["src"]\n'
     )
     shown = environment.run(
-        "os.environ['PYTHONPATH'] = os.pathsep.join(sys.path)\n"  # the builder sees hatchling
+        "os.environ['PIP_NO_BUILD_ISOLATION'] = '0'\n"  # that is how pip spells it: use hatchling
         "manager.discover()\n"
         f"(one,) = installer.install({str(folder)!r}, editable=True)\n"
         "show([one.name, one.state, one.error])"

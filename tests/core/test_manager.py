@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,41 @@ def test_enabling_and_disabling_take_effect_at_once_and_a_running_turn_keeps_its
         manager.plugin("shout")
     manager.enable("shout")
     assert replies(manager) == ["shout"]
+
+
+def test_switching_in_one_thread_does_not_disturb_turns_in_another(paths, manager):
+    write(paths.plugins, "loose")
+    manager.register("shout", Shout)
+    manager.discover()
+    stop = threading.Event()
+    errors = []
+
+    def switch():
+        try:
+            while not stop.is_set():
+                manager.disable("loose")
+                manager.enable("loose")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
+            errors.append(error)
+
+    thread = threading.Thread(target=switch)
+    thread.start()
+    try:
+        for _ in range(200):
+            assert replies(manager)[-1] == "shout"
+            assert replies(manager, off=["shout"]) in ([], ["loose"])
+            assert len(manager.records()) == 2
+    finally:
+        stop.set()
+        thread.join(30)
+    assert errors == []
+
+
+def test_a_turn_that_names_plugins_leaves_what_others_supply_as_it_is(manager):
+    manager.register("shout", Shout)
+    before = manager.for_turn()
+    manager.for_turn(off=["shout"])
+    assert manager.for_turn()._implementations is before._implementations
 
 
 def test_a_turn_can_add_and_leave_out_plugins(manager):

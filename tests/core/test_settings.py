@@ -117,6 +117,17 @@ def test_a_value_out_of_bounds_is_refused_with_its_field_and_nothing_changes(pat
     assert store.value.server.port == 7900
 
 
+@pytest.mark.parametrize("key", ["chat.sampling", ("models", "m", "sampling")])
+def test_sampling_parameters_are_checked_by_their_own_bounds(store, key):
+    with pytest.raises(SettingsError, match="temperature: "):
+        store.set(key, {"temperature": 99})
+    with pytest.raises(SettingsError, match="temprature: "):
+        store.set(key, {"temprature": 1})
+    store.set(key, {"temperature": 1.5, "max_tokens": None, "stop": ["x"]})
+    store.set("chat.sampling.top_k", 3)
+    assert store.value.chat.sampling["top_k"] == 3
+
+
 def test_an_unknown_setting_is_refused_with_the_nearest_name(store):
     with pytest.raises(SettingsError) as caught:
         store.set("server.prot", 1)

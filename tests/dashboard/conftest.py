@@ -15,7 +15,15 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from jackfield.testing import fake_model
 
@@ -138,6 +146,12 @@ def open_tab(browser: Browser) -> Iterator[OpenTab]:
             return
         wrong.append(f"request to {request.url}")
 
+    def said(message: ConsoleMessage) -> None:
+        # Streamlit looks for its server below the address of a page before it asks at the root.
+        probe = re.search(r"/[a-z-]+/_stcore/", message.location["url"])
+        if message.type == "error" and not probe:
+            wrong.append(f"console: {message.text} {message.location['url']}")
+
     def opened(url: str, *, width: int = 1280, height: int = 800, scheme: str = "light") -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height},
@@ -149,10 +163,7 @@ def open_tab(browser: Browser) -> Iterator[OpenTab]:
         page = context.new_page()
         page.on("request", outside)
         page.on("pageerror", lambda error: wrong.append(f"script error {error}"))
-        page.on(
-            "console",
-            lambda said: wrong.append(f"console: {said.text}") if said.type == "error" else None,
-        )
+        page.on("console", said)
         page.goto(url)
         return page
 

@@ -39,8 +39,10 @@ def count(number: float) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds in the two units that matter."""
+    if seconds < 0.1:
+        return "less than 0.1 s"
     if seconds < 10:
-        return f"{max(seconds, 0):.1f} s"
+        return f"{seconds:.1f} s"
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, seconds = divmod(int(seconds), 60)

@@ -7,7 +7,7 @@ import itertools
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import msgspec
@@ -151,7 +151,7 @@ class Worker:
             await asyncio.shield(self.close(grace=0))
             raise
 
-    async def complete(self, prompt: Prompt, params: SamplingParams) -> AsyncIterator[Token]:
+    async def complete(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Token, None]:
         """Generate; requests beyond the model's slots wait their turn here.
 
         Closing the iterator cancels the request, in the queue or in the worker.

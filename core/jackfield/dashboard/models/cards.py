@@ -24,7 +24,8 @@ def draw_card(app: Application, model: CatalogModel, *, is_open: bool) -> None:
             return
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(plain(_facts(model)), width="stretch")
-            _draw_buttons(app, model, is_open)
+            with st.container(horizontal=True, width="content"):
+                _draw_buttons(app, model, is_open)
         if is_open:
             _draw_panel(app, model)
 

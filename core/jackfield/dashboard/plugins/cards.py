@@ -9,7 +9,7 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.dashboard.plugins.install import uninstall
 from jackfield.dashboard.plugins.options import draw_options, is_open, open_options
-from jackfield.dashboard.plugins.words import PREFIX, does, touches
+from jackfield.dashboard.plugins.words import PREFIX, does, is_ordered, touches
 from jackfield.dashboard.words import plain, show_error
 from jackfield.errors import JackfieldError
 from jackfield.plugin_record import PluginRecord
@@ -25,7 +25,7 @@ def draw_card(app: Application, record: PluginRecord, names: Sequence[str]) -> N
         names: all plugins in their order, to move this one among them.
     """
     name = record.name
-    with st.container(border=True, key=f"plugin-{name}"):
+    with st.container(border=True, gap="xsmall", key=f"plugin-{name}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(plain(name), anchor=False)
             _draw_state(app, record)
@@ -122,6 +122,8 @@ def _draw_actions(app: Application, record: PluginRecord, names: Sequence[str]) 
         )
     if record.distribution != OWN and record.origin != "registered":
         _draw_removal(app, record)
+    if not is_ordered(record.hooks):
+        return
     st.space("stretch")
     st.button(
         "Earlier",

@@ -26,12 +26,19 @@ HOOKS: Mapping[str, str] = {
     "after_turn": "takes note of finished replies",
 }
 """What a plugin with a hook does. Hooks that only tell it of changes are not listed."""
+TURN = tuple(HOOKS)[tuple(HOOKS).index("before_turn") :]
+"""Hooks that run one plugin after the other, in the user's order."""
 
 
 def does(hooks: Iterable[str]) -> str:
     """What a plugin does, a sentence; "" if nothing that a user would notice."""
     known = [HOOKS[name] for name in (one.removeprefix(PREFIX) for one in hooks) if name in HOOKS]
     return listed(known).capitalize() if known else ""
+
+
+def is_ordered(hooks: Iterable[str]) -> bool:
+    """Whether it matters before and after which others a plugin runs."""
+    return any(one.removeprefix(PREFIX) in TURN for one in hooks)
 
 
 def touches(reach: Reach) -> str:

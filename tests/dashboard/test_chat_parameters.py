@@ -1,0 +1,95 @@
+"""The parameters in the sidebar: kept with the chat, and what the reply really follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from conftest import ChatTab
+
+
+def test_the_longest_reply_and_the_stop_sequences_reach_the_model(chat: ChatTab) -> None:
+    chat.choose_model("teller")
+    chat.parameters()
+    chat.page.get_by_label("Max tokens").fill("4")
+    chat.page.get_by_label("Max tokens").press("Enter")
+    assert chat.ask("Only a little") == "Once upon a time"
+    expect(chat.replies.last).to_contain_text("Cut off at the longest reply allowed")
+    chat.page.get_by_label("Max tokens").fill("")
+    chat.page.get_by_label("Max tokens").press("Enter")
+    chat.page.get_by_label("Stop sequences").fill("swim\nby the")
+    chat.page.get_by_label("Stop sequences").press("Control+Enter")
+    assert chat.ask("Until there") == "Once upon a time there was a town"
+
+
+def test_the_agent_description_and_the_template_reach_the_model(chat: ChatTab) -> None:
+    chat.choose_model("mirror")
+    chat.parameters()
+    description = chat.page.get_by_label("Agent description")
+    description.fill("You are a lighthouse keeper.")
+    description.press("Control+Enter")
+    chat.send("Who are you?")
+    chat.ended()
+    expect(chat.replies.last).to_contain_text("You are a lighthouse keeper.")
+    chat.page.reload()
+    chat.parameters()
+    expect(description).to_have_value("You are a lighthouse keeper.")
+
+
+def test_the_parameters_of_the_turn_are_those_of_the_inspector(chat: ChatTab) -> None:
+    chat.choose_model("parrot")
+    chat.parameters()
+    chat.page.get_by_label("Temperature").first.press("ArrowRight")
+    chat.page.get_by_text("More", exact=True).click()
+    chat.page.get_by_label("Seed").fill("7")
+    chat.page.get_by_label("Seed").press("Enter")
+    chat.ask("how are you set?")
+    chat.menu(chat.replies.last, "What plugins did")
+    dialog = chat.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("temperature")
+    expect(dialog).to_contain_text("0.85")
+    expect(dialog).to_contain_text("seed")
+
+
+def test_only_parameters_that_the_model_honours_stand_behind_more(chat: ChatTab) -> None:
+    chat.choose_model("parrot")
+    chat.parameters()
+    chat.page.get_by_text("More", exact=True).click()
+    expect(chat.page.get_by_label("Top k")).to_be_visible()
+    expect(chat.page.get_by_label("Logprobs")).to_be_visible()
+    expect(chat.page.get_by_label("Mirostat")).to_have_count(0)
+    expect(chat.page.get_by_label("Grammar")).to_have_count(0)
+
+
+def test_each_chat_has_its_own_parameters_and_they_survive_a_page_switch(chat: ChatTab) -> None:
+    chat.choose_model("parrot")
+    chat.ask("first chat")
+    chat.parameters()
+    limit = chat.page.get_by_label("Max tokens")
+    limit.fill("33")
+    limit.press("Enter")
+    chat.page.get_by_role("link", name="Models").click()
+    expect(chat.replies).to_have_count(0)
+    chat.page.get_by_role("link", name="Chat").click()
+    expect(limit).to_have_value("33")
+    chat.button("New chat").click()
+    expect(limit).to_have_value("")
+    chat.page.go_back()
+    chat.page.locator(".st-key-chat-panel").get_by_text("Chats").click()
+    chat.page.get_by_role("button", name="first chat").locator("visible=true").first.click()
+    chat.parameters()
+    expect(limit).to_have_value("33")
+    chat.button("Reset").click()
+    expect(limit).to_have_value("")
+
+
+def test_a_value_that_is_not_valid_is_explained_beside_its_field(chat: ChatTab) -> None:
+    chat.choose_model("parrot")
+    chat.parameters()
+    chat.page.get_by_text("More", exact=True).click()
+    seed = chat.page.get_by_label("Seed")
+    seed.fill("-5")
+    seed.press("Enter")
+    expect(seed).not_to_have_value("-5")
