@@ -1,8 +1,10 @@
-"""Jackfield as an ASGI application: ``streamlit run streamlit_app.py`` or any ASGI server.
+"""Jackfield as an ASGI application, for ``streamlit run streamlit_app.py`` and other servers.
 
-``jackfield serve`` runs the same with safer defaults and clearer errors.
+``jackfield serve`` runs the same with clearer errors; see the how-to guides.
 """
 
-from jackfield.server import build_app
+from streamlit.starlette import App
 
-app = build_app()
+from jackfield.server import SCRIPT, app_parts
+
+app = App(SCRIPT, **app_parts())  # Streamlit looks for a call of App in this file's text

@@ -24,7 +24,7 @@ from jackfield.security.gate import Gate
 from jackfield.server import build_api
 from jackfield.testing import FakePlugin, fake_model
 
-PATIENCE = 60  # seconds that anything may take before a test gives up
+PATIENCE = 120  # seconds that anything may take before a test gives up
 
 
 class Server:

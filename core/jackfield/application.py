@@ -107,7 +107,6 @@ class Application:
 
         return Pipeline(
             self.plugins,
-            self.catalog,
             self.engine,
             self.templates,
             lambda: self.conversations,

@@ -59,7 +59,9 @@ class Implementations:
 
     def _note(self, entry: Entry, hook: str, words: str) -> None:
         """Remember what is wrong with a plugin, for its card and the log."""
-        logging.getLogger(f"jackfield.plugin.{entry.name}").warning("%s: %s", hook, words)
+        logging.getLogger(f"jackfield.plugin.{entry.name}").warning(
+            "plugin %s: %s: %s", entry.name, hook, words
+        )
         if entry.state != "set aside":
             entry.error = f"{hook}: {words}"
             entry.advice = f"Tell its author, or disable it: jackfield plugins disable {entry.name}"

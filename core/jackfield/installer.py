@@ -99,6 +99,7 @@ class Installer:
         editable: bool = False,
         upgrade: bool = False,
         progress: Progress = lambda line: None,
+        plan: Plan | None = None,
     ) -> list[PluginRecord]:
         """Install a package and take up the plugins it brings, without a restart.
 
@@ -106,7 +107,8 @@ class Installer:
             spec: what pip takes: a name with or without a version, a folder, a file, an address.
             editable: the folder itself is used, for one that is being written.
             upgrade: take the newest version of a package that is there already.
-            progress: told each line that pip prints.
+            progress: told the lines that pip prints.
+            plan: what ``plan`` answered for the same arguments, if it was asked before.
 
         Returns:
             The plugins of the packages that were installed; empty if they bring none.
@@ -115,7 +117,8 @@ class Installer:
             InvalidRequest, NotPermitted, PluginError: as for ``plan``.
             DiskFull: there was no room.
         """
-        plan = self.plan(spec, editable=editable, upgrade=upgrade, progress=progress)
+        if plan is None:
+            plan = self.plan(spec, editable=editable, upgrade=upgrade, progress=progress)
         with pinned() as pins:
             arguments = ["--constraint", str(pins), *self._arguments(spec, editable, upgrade)]
             self._pip.run(["install", "--progress-bar", "off", *arguments], progress, "install")

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 
+import anyio
 from anyio.from_thread import BlockingPortal
 
 from jackfield.errors import InvalidRequest
-from jackfield.messages import DoneEvent, Event, TextEvent
+from jackfield.messages import DoneEvent, Event, FinishReason, ReasoningEvent, TextEvent
 from jackfield.pipeline import Pipeline, Turn
 
 BATCH = 0.05
@@ -28,8 +29,10 @@ class Job:
         self.ended = 0.0
         self._events: list[Event] = []
         self._change = threading.Condition()
-        self._cancel: Callable[[], None] = lambda: None
+        self._cancel: Callable[[], object] = lambda: None
         self._cancelled = False
+        self._first = self._latest = 0.0
+        self._pieces = 0
 
     @property
     def done(self) -> bool:
@@ -49,17 +52,18 @@ class Job:
 
     @property
     def tokens_per_second(self) -> float:
-        """Pieces of text per second since the first."""
-        texts = [event for event in self.events if isinstance(event, TextEvent)]
-        seconds = (self.ended or time.monotonic()) - self.started
-        return len(texts) / seconds if seconds > 0 else 0.0
+        """Pieces of the reply per second since the first, reasoning included; 0 before that."""
+        seconds = self._latest - self._first
+        return (self._pieces - 1) / seconds if seconds > 0 else 0.0
 
     def follow(self, start: int = 0, timeout: float | None = None) -> Iterator[Event]:
         """Events from a position on, until the reply ends; blocks between them.
 
         Texts that come within 50 ms are joined, so that a screen is not redrawn for each token.
+        Any number of threads may follow, and come back to it later.
 
         Args:
+            start: how many of ``events`` are known already.
             timeout: seconds after which to stop although the reply goes on.
         """
         until = None if timeout is None else time.monotonic() + timeout
@@ -80,36 +84,39 @@ class Job:
                 time.sleep(BATCH)
 
     def cancel(self) -> None:
-        """Stop writing; what was written stays."""
+        """Stop writing; what was written stays. Returns at once; the end comes as an event."""
         self._cancelled = True
         self._cancel()
 
     async def run(self, pipeline: Pipeline, forget: Callable[[], None]) -> None:
         """Write the reply; runs in the application's event loop."""
-        task = asyncio.current_task()
         loop = asyncio.get_running_loop()
-        if task is not None:
-            self._cancel = lambda: _soon(loop, task)
+        end: FinishReason = "cancelled"
         try:
-            if self._cancelled:
-                self._add(DoneEvent("cancelled", self.turn.id, self.turn.reply))
-            else:
+            with anyio.CancelScope() as scope:
+                self._cancel = lambda: loop.is_closed() or loop.call_soon_threadsafe(scope.cancel)
+                if self._cancelled:
+                    scope.cancel()
                 async with aclosing(pipeline.run(self.turn)) as events:
                     async for event in events:
                         self._add(event)
-        except asyncio.CancelledError:
-            self._add(DoneEvent("cancelled", self.turn.id, self.turn.reply))
-            if not self._cancelled:
-                raise
+        except Exception:
+            end = "error"
+            raise
         finally:
-            with self._change:
-                self.ended = time.monotonic()
-                self._change.notify_all()
+            if not self._events or not isinstance(self._events[-1], DoneEvent):
+                self._add(DoneEvent(end, self.turn.id, self.turn.reply))
             forget()
 
     def _add(self, event: Event) -> None:
+        if isinstance(event, TextEvent | ReasoningEvent):
+            self._latest = time.monotonic()
+            self._first = self._first or self._latest
+            self._pieces += 1
         with self._change:
             self._events.append(event)
+            if isinstance(event, DoneEvent):  # together, so that who sees the one sees the other
+                self.ended = time.monotonic()
             self._change.notify_all()
 
 
@@ -123,20 +130,28 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
 
     def start(self, turn: Turn) -> Job:
-        """Begin a reply.
+        """Begin a reply; may be called from any thread.
 
         Raises:
             InvalidRequest: the chat's last reply is still being written.
+            RuntimeError: the application is not running.
         """
         key = turn.conversation or turn.id
         with self._lock:
             running = self._jobs.get(key)
             if running is not None and not running.done:
                 raise InvalidRequest(
-                    "A reply is still being written in this chat.", hint="Wait for it, or stop it."
+                    f"A reply is still being written in the chat {key!r}.",
+                    hint="Wait for it, or stop it.",
+                    conversation=key,
                 )
             job = self._jobs[key] = Job(turn)
-        self._portal().start_task_soon(job.run, self._pipeline, self._forget)
+        try:
+            self._portal().start_task_soon(job.run, self._pipeline, self._forget)
+        except RuntimeError:  # the application is not running
+            with self._lock:
+                del self._jobs[key]
+            raise
         return job
 
     def get(self, conversation: str) -> Job | None:
@@ -148,6 +163,11 @@ class Jobs:
         """Replies being written now."""
         with self._lock:
             return [job for job in self._jobs.values() if not job.done]
+
+    def stop(self) -> None:
+        """Stop all replies; for the end of the application, before its models are unloaded."""
+        for job in self.running():
+            job.cancel()
 
     def _forget(self) -> None:
         """Drop jobs that ended long ago."""
@@ -176,9 +196,3 @@ def joined(events: list[Event]) -> Iterator[Event]:
 def _one(texts: list[TextEvent]) -> TextEvent:
     logprobs = tuple(one for event in texts for one in event.logprobs)
     return TextEvent("".join(event.text for event in texts), logprobs)
-
-
-def _soon(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    """Cancel a task from any thread."""
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(task.cancel)

@@ -85,7 +85,8 @@ class PluginManager:
             again: canonical names of distributions whose plugins have changed.
         """
         with self._changing():
-            if self._discovered_at:
+            is_running = self._discovered_at > 0
+            if is_running:
                 discovery.refresh(self._discovered_at)
             self._discovered_at = time.time()
             self._loads = load = self._loads if load is None else load
@@ -99,7 +100,7 @@ class PluginManager:
                 self._cards.kill(name, stamp)
             self._cards.save()  # before the next import, which may end the process as well
             for name, group in groups.items():
-                self._life.meet(name, group, self._cards, load=load, again=again)
+                self._life.meet(name, group, self._cards, load=load, again=again, probe=is_running)
             self._save_cards()
 
     def register(
@@ -169,8 +170,8 @@ class PluginManager:
             entry = self._entries.get(name)
             self._life.switch(entry, True)
             if entry.card is not None and entry.card.killed:
-                entry.card = None
                 self._cards.clear(name)
+                self._life.probe(entry)
             if entry.plugin is None or entry.state != "enabled":
                 self._life.start(entry)
             self._save_cards()

@@ -15,9 +15,11 @@ import filelock
 from jackfield.errors import DiskFull, PluginError
 
 Progress = Callable[[str], None]
-"""Told each line that pip prints."""
+"""Told the lines that pip prints, but for those that say that something is there already."""
 
 KEPT_LINES = 40
+DULL = ("Requirement already satisfied", "Looking in ")
+"""Beginnings of lines that nobody needs to read."""
 
 
 class Pip:
@@ -69,7 +71,7 @@ class Pip:
             )
             try:
                 for line in process.stdout or ():
-                    if line.strip():
+                    if line.strip() and not line.startswith(DULL):
                         lines.append(line.rstrip())
                         progress(line.rstrip())
                 process.wait()

@@ -6,11 +6,11 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from jackfield import discovery
+from jackfield import discovery, import_probe
 from jackfield.discovery import Found
 from jackfield.errors import PluginError
 from jackfield.plugin import Plugin
-from jackfield.plugin_cards import Cards
+from jackfield.plugin_cards import Card, Cards
 from jackfield.plugin_entries import Entries
 from jackfield.plugin_loading import PluginLoading
 from jackfield.plugin_options import PluginOptions
@@ -56,6 +56,7 @@ class PluginLife:
         *,
         load: bool,
         again: Container[str],
+        probe: bool,
     ) -> None:
         """Take up a plugin that was found, unless it is here as it was found.
 
@@ -63,10 +64,12 @@ class PluginLife:
             group: what was found of this name; more than one is a conflict.
             load: import it if it is wanted.
             again: canonical names of distributions whose plugins have changed.
+            probe: try the import of one that was never seen in another process first.
         """
         chosen = self._settings.value.choices.get(f"plugin:{name}")
         found = next((one for one in group if one.owner == chosen), group[0])
         entry = self._entries.find(name)
+        changed = False
         if entry is not None:
             if entry.found is None:
                 return  # a program registered its own of that name
@@ -84,7 +87,15 @@ class PluginLife:
         if self.is_wanted(entry):
             entry.state = "enabled"
             if load:
+                if probe and (entry.card is None or changed):
+                    self.probe(entry)
                 self.start(entry)
+
+    def probe(self, entry: Entry) -> None:
+        """Find out in another process whether a plugin's import ends the process it runs in."""
+        if entry.found is not None and not entry.rivals:
+            killed = import_probe.ends_process(entry.found)
+            entry.card = Card(stamp=entry.found.stamp, killed=True) if killed else None
 
     def leave(self, entry: Entry) -> None:
         """Stop a plugin that is gone, and forget it."""

@@ -12,7 +12,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from socket import socket
@@ -42,7 +42,16 @@ def build_api(application: Application) -> FastAPI:
 def build_app(
     application: Application | None = None, *, host: str | None = None, running: bool = False
 ) -> App:
-    """Dashboard and API as one ASGI application.
+    """Dashboard and API as one ASGI application; arguments as for ``app_parts``."""
+    from streamlit.starlette import App
+
+    return App(SCRIPT, **app_parts(application, host=host, running=running))
+
+
+def app_parts(
+    application: Application | None = None, *, host: str | None = None, running: bool = False
+) -> dict[str, Any]:
+    """What makes a Streamlit ``App`` with the script ``SCRIPT`` into Jackfield.
 
     Args:
         application: what to serve; one over the user's data folder if not given.
@@ -55,7 +64,6 @@ def build_app(
     """
     from starlette.middleware import Middleware
     from streamlit import config
-    from streamlit.starlette import App
 
     from jackfield.api.build import ApiRoute
     from jackfield.dashboard.current import attach
@@ -66,21 +74,35 @@ def build_app(
     for name, value in streamlit_options(bound).items():
         config.set_option(name, value)
     attach(app)
+    return {
+        "lifespan": _lifespan_with(app, bound) if not running else _lifespan_of_a_running,
+        "routes": [ApiRoute(build_api(app))],
+        "middleware": [Middleware(Gate, settings=app.settings, bound=bound)],
+    }
+
+
+def _lifespan_with(app: Application, bound: str) -> Callable[[App], Any]:
+    """A lifespan that runs the application, for servers that know nothing of it."""
 
     @asynccontextmanager
     async def lifespan(_: App) -> AsyncIterator[None]:
+        from streamlit import config
+
         port = int(config.get_option("server.port"))
-        with nullcontext() if running else announced(app, bound, port):
-            async with _nothing() if running else app.running(serve=True):
+        async with app.running(serve=True):
+            keys = _new_keys(app, bound)
+            with announced(app, bound, port):
                 _settle()
+                for line in _welcome(app, url_of(bound, port), keys):
+                    _print(line)
                 yield
 
-    return App(
-        SCRIPT,
-        lifespan=lifespan,
-        routes=[ApiRoute(build_api(app))],
-        middleware=[Middleware(Gate, settings=app.settings, bound=bound)],
-    )
+    return lifespan
+
+
+@asynccontextmanager
+async def _lifespan_of_a_running(_: App) -> AsyncIterator[None]:
+    yield
 
 
 def streamlit_options(host: str) -> dict[str, Any]:
@@ -310,8 +332,3 @@ def _settle() -> None:
     """Take what is there now out of the garbage collector's rounds."""
     gc.collect()
     gc.freeze()
-
-
-@asynccontextmanager
-async def _nothing() -> AsyncIterator[None]:
-    yield

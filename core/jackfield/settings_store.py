@@ -163,11 +163,11 @@ class SettingsStore:
             _validate(text, data, path)  # a file that is broken already is not touched
             document = tomlkit.parse(text)
             change(document)
-            value = _checked(document.unwrap(), keys)
+            value = _checked(document.unwrap())
             for parts in keys:
                 _tidy(document, data, value, parts)
             changed = tomlkit.dumps(document)
-            value = _checked(tomllib.loads(changed), keys)  # what will be read again
+            value = _checked(tomllib.loads(changed))  # what will be read again
             if changed != text:
                 toml_file.write(path, changed)
             self._value, self._problem = value, None
@@ -262,12 +262,12 @@ def _dig(value: Any, parts: Sequence[str]) -> Any:
     return value
 
 
-def _checked(data: dict[str, Any], keys: Sequence[Sequence[str]]) -> Settings:
-    """Settings with new values under ``keys``, or an error about those."""
+def _checked(data: dict[str, Any]) -> Settings:
+    """Settings with new values, or an error about those."""
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        raise _refused(error, keys) from error
+        raise _refused(error) from error
 
 
 def _validate(text: str, data: dict[str, Any], path: Path) -> Settings:
@@ -289,14 +289,14 @@ def _validate(text: str, data: dict[str, Any], path: Path) -> Settings:
         ) from error
 
 
-def _refused(error: ValidationError, keys: Sequence[Sequence[str]]) -> SettingsError:
+def _refused(error: ValidationError) -> SettingsError:
     """The error for a new value that was not taken."""
     first = error.errors()[0]
     key = [str(part) for part in first["loc"]]
+    words = _words(first, key)
     unknown = first["type"] == "extra_forbidden"
     return SettingsError(
-        f"{'.'.join(keys[0]) if len(keys) == 1 else 'The settings'} cannot be set: "
-        f"{_words(first, key)}.",
+        f"{words[0].upper()}{words[1:]}.",
         hint=_known(".".join(key)) if unknown else "Nothing was changed.",
         param=".".join(key),
         errors=_by_field(error),
@@ -310,7 +310,7 @@ def _words(error: Any, key: Sequence[str]) -> str:
         return f"there is no setting {name!r}"
     shown = repr(error["input"])
     message = error["msg"][:1].lower() + error["msg"][1:]
-    return f"{name!r} is {shown if len(shown) < 80 else shown[:77] + '...'}: {message}"
+    return f"{name!r} cannot be {shown if len(shown) < 80 else shown[:77] + '...'}: {message}"
 
 
 def _by_field(error: ValidationError) -> dict[str, str]:

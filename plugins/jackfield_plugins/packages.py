@@ -64,6 +64,8 @@ SMOLLM2 = Package(
         installed_size=98_362_432,
         # its own template puts in a system message with which it answers worse
         template="chatml",
+        # as its model card advises; it is easily led astray
+        sampling={"temperature": 0.2, "top_p": 0.9},
         license="Apache-2.0",
         architecture="llama",
         quantization="Q4_1",
@@ -245,12 +247,11 @@ def _explained(package: Package, output: list[str], folder: Path) -> JackfieldEr
     text = "\n".join(output)
     wanted = package.requirement
     if "[Errno 28]" in text or "No space left" in text:
-        free = shutil.disk_usage(folder).free
         return DiskFull(
-            f"The disk became full while {wanted!r} was being fetched: {free / 1e6:.0f} MB are "
-            f"free in {str(folder.parent.parent)!r}. Nothing of it was kept.",
+            f"The disk of {str(folder)!r} became full while {wanted!r} was being fetched. "
+            "Nothing of it was kept.",
             hint="Free some space and fetch it again.",
-            free=free,
+            path=str(folder),
         )
     if "DO NOT MATCH THE HASHES" in text:
         return DownloadError(

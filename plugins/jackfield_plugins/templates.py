@@ -13,6 +13,16 @@ SYSTEM_FIRST = """\
 """
 """Splits the conversation into ``system``, a text, and ``turns``, the rest."""
 
+SYSTEM_IN_TURNS = (
+    SYSTEM_FIRST
+    + """\
+{%- if system and (not turns or turns[0].role != 'user') -%}
+{%- set turns = [{'role': 'user', 'content': ''}] + turns -%}
+{%- endif -%}
+"""
+)
+"""The same for formats that put the system's text into the user's first turn: there is one."""
+
 CHATML = ChatTemplate(
     name="chatml",
     title="ChatML (Qwen, SmolLM2, Yi)",
@@ -40,7 +50,7 @@ LLAMA3 = ChatTemplate(
 MISTRAL = ChatTemplate(
     name="mistral",
     title="Mistral Instruct",
-    source=SYSTEM_FIRST
+    source=SYSTEM_IN_TURNS
     + """\
 {{- bos_token -}}
 {%- for message in turns -%}
@@ -48,8 +58,8 @@ MISTRAL = ChatTemplate(
 {{- ' ' + message.content | trim + eos_token -}}
 {%- else -%}
 {{- '[INST] ' -}}
-{%- if loop.first and system -%}{{- system + '\\n\\n' -}}{%- endif -%}
-{{- message.content + ' [/INST]' -}}
+{{- ((system + '\\n\\n' if loop.first and system else '') + message.content) | trim -}}
+{{- ' [/INST]' -}}
 {%- endif -%}
 {%- endfor -%}""",
     stop=("[INST]",),
@@ -76,12 +86,12 @@ VICUNA = ChatTemplate(
     source=SYSTEM_FIRST
     + """\
 {{- bos_token -}}
-{%- if system -%}{{- system + '\\n\\n' -}}{%- endif -%}
+{%- if system -%}{{- system + ' ' -}}{%- endif -%}
 {%- for message in turns -%}
 {%- if message.role == 'assistant' -%}
-{{- 'ASSISTANT: ' + message.content + eos_token + '\\n' -}}
+{{- 'ASSISTANT: ' + message.content | trim + eos_token -}}
 {%- else -%}
-{{- 'USER: ' + message.content + '\\n' -}}
+{{- 'USER: ' + message.content | trim + ' ' -}}
 {%- endif -%}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- 'ASSISTANT:' -}}{%- endif -%}""",
@@ -90,21 +100,21 @@ VICUNA = ChatTemplate(
 GEMMA = ChatTemplate(
     name="gemma",
     title="Gemma",
-    source=SYSTEM_FIRST
+    source=SYSTEM_IN_TURNS
     + """\
 {{- bos_token -}}
 {%- for message in turns -%}
 {%- set role = 'model' if message.role == 'assistant' else 'user' -%}
 {{- '<start_of_turn>' + role + '\\n' -}}
-{%- if loop.first and system -%}{{- system + '\\n\\n' -}}{%- endif -%}
-{{- message.content | trim + '<end_of_turn>\\n' -}}
+{{- ((system + '\\n\\n' if loop.first and system else '') + message.content) | trim -}}
+{{- '<end_of_turn>\\n' -}}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- '<start_of_turn>model\\n' -}}{%- endif -%}""",
     stop=("<end_of_turn>", "<start_of_turn>"),
 )
 PHI = ChatTemplate(
     name="phi",
-    title="Phi 3 and 4 mini",
+    title="Phi 3",
     source="""\
 {%- for message in messages -%}
 {{- '<|' + message.role + '|>\\n' + message.content + '<|end|>\\n' -}}

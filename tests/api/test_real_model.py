@@ -11,7 +11,7 @@ import jsonschema
 import openai
 import pytest
 
-from api_server import Server
+from api_server import PATIENCE, Server
 from jackfield.application import Application
 from jackfield.paths import Paths
 from jackfield_loaders.gguf import Gguf
@@ -53,7 +53,7 @@ def test_the_model_is_listed_with_what_its_file_says(server):
     (model,) = server.openai.models.list()
     assert model.id == "smollm2"
     assert model.jackfield["quantization"] == "Q4_1"
-    assert model.jackfield["context_length"] == 2048
+    assert model.jackfield["context_length"] == 8192
     assert model.jackfield["state"] == "ready"
     assert model.jackfield["size"] > 90_000_000
 
@@ -179,26 +179,23 @@ def test_a_client_that_hangs_up_frees_its_slot_within_half_a_second(server):
 
 
 def test_eight_clients_at_once_take_well_under_eight_times_as_long(server):
-    def timed(count):
-        def one(number):
-            ask(
-                server,
-                f"Tell a story about {number}.",
-                max_tokens=32,
-                extra_body={"ignore_eos": True},
-            )
+    def one(number):
+        ask(server, f"Story {number}.", max_tokens=32, extra_body={"ignore_eos": True})
 
+    def timed(count):
         threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
         started = time.monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(120)
+            thread.join(PATIENCE)
         return time.monotonic() - started
 
     timed(1)
-    alone = timed(1)
-    assert timed(8) < 8 * alone * 0.9
+    ratios = []
+    while not ratios or (min(ratios) > 6 and len(ratios) < 4):  # a busy machine measures badly
+        ratios.append(timed(8) / timed(1))
+    assert min(ratios) <= 6, ratios
 
 
 def test_a_worker_that_is_killed_in_a_stream_ends_it_clearly_and_the_next_request_works(server):

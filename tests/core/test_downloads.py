@@ -25,57 +25,6 @@ from jackfield.paths import Paths
 from jackfield.settings_store import SettingsStore
 from jackfield_loaders.gguf import Gguf
 
-Fetch = Callable[[Path, Callable[[int, int, str], None], Callable[[], bool]], Path]
-
-
-class Shelf(ModelSource):
-    """A source whose ``fetch`` is the function each test gives it."""
-
-    name = "shelf"
-    title = "A shelf"
-
-    def __init__(self, **fetches: Fetch) -> None:
-        self.fetches = fetches
-        self.size = 1000
-
-    def offers(self) -> list[Offer]:
-        return [
-            Offer(name=name, title=name.title(), size=self.size, license="MIT")
-            for name in self.fetches
-        ]
-
-    def fetch(
-        self,
-        offer: Offer,
-        folder: Path,
-        progress: Callable[[int, int, str], None],
-        cancelled: Callable[[], bool],
-    ) -> Path:
-        return self.fetches[offer.name](folder, progress, cancelled)
-
-
-def shelf_plugin(source: ModelSource) -> type[Plugin]:
-    class ShelfPlugin(Plugin):
-        @hookimpl
-        def jackfield_model_sources(self) -> list[ModelSource]:
-            return [source]
-
-    return ShelfPlugin
-
-
-def make(paths: Paths, source: ModelSource) -> Downloads:
-    settings = SettingsStore(paths)
-    plugins = PluginManager(paths, settings, entry_points=[])
-    plugins.discover()
-    plugins.register("gguf", Gguf)
-    plugins.register("shelf", shelf_plugin(source))
-    return Downloads(paths, Catalog(paths, settings, plugins), plugins)
-
-
-def good(folder: Path, progress: object, cancelled: object) -> Path:
-    return small_gguf(folder / "tiny.gguf")
-
-
 class Gate:
     """A fetch that waits in the middle until it is let on or cancelled."""
 
@@ -101,18 +50,6 @@ def ended(job: Download) -> Download:
         time.sleep(0.01)
     assert job.state not in ("queued", "running")
     return job
-
-
-def left(paths: Paths) -> list[Path]:
-    """All that lies among the models, but for the empty folder where downloads work."""
-    return [path for path in paths.models.rglob("*") if path.name != ".partial"]
-
-
-def nothing_left(paths: Paths) -> bool:
-    until = time.monotonic() + 10
-    while left(paths) and time.monotonic() < until:
-        time.sleep(0.01)
-    return not left(paths)
 
 
 def test_a_fetched_model_lies_in_a_folder_of_its_name_with_a_note(paths: Paths):
@@ -230,56 +167,6 @@ def test_closing_cancels_all_and_waits_until_they_have_tidied_up(paths: Paths):
     assert left(paths) == []
 
 
-def raising(error: Exception) -> Fetch:
-    def fetch(folder: Path, progress: object, cancelled: object) -> Path:
-        small_gguf(folder / "half.gguf")
-        raise error
-
-    return fetch
-
-
-def outside(folder: Path, progress: object, cancelled: object) -> Path:
-    return small_gguf(folder.parent.parent.parent / "outside.gguf")
-
-
-def text_file(folder: Path, progress: object, cancelled: object) -> Path:
-    (folder / "page.gguf").write_text("<html>not found</html>")
-    return folder / "page.gguf"
-
-
-def cut_file(folder: Path, progress: object, cancelled: object) -> Path:
-    path = small_gguf(folder / "cut.gguf")
-    os.truncate(path, 300)
-    return path
-
-
-FAILURES: dict[str, tuple[Fetch, type[JackfieldError], str]] = {
-    "the source says why": (raising(DownloadError("no route")), DownloadError, "no route"),
-    "the source is broken": (raising(ZeroDivisionError("by 0")), DownloadError, "'shelf' failed"),
-    "no permission": (raising(PermissionError(13, "Denied")), DownloadError, "written: Denied"),
-    "nothing arrived": (lambda folder, *_: folder / "none", DownloadError, "brought nothing"),
-    "it lies elsewhere": (outside, DownloadError, "brought nothing"),
-    "it is a text": (text_file, DownloadError, "is not a GGUF file"),
-    "it is cut": (cut_file, DownloadError, "truncated"),
-    "disk full": (raising(OSError(28, "No space left")), DiskFull, "disk became full"),
-}
-
-
-@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
-def test_a_failed_download_says_why_and_leaves_nothing(
-    paths: Paths, failure: tuple[Fetch, type[JackfieldError], str]
-):
-    fetch, kind, words = failure
-    downloads = make(paths, Shelf(bad=fetch))
-    with pytest.raises(kind, match=words):
-        downloads.run("shelf", "bad")
-    assert nothing_left(paths)
-    job = ended(downloads.start("shelf", "bad"))
-    assert job.state == "failed"
-    assert words in job.error
-    assert nothing_left(paths)
-
-
 def test_a_failed_download_can_be_tried_again(paths: Paths):
     source = Shelf(tiny=raising(DownloadError("no route")))
     downloads = make(paths, source)
@@ -332,102 +219,6 @@ def test_a_source_that_fails_to_say_what_it_has_hides_no_other(paths: Paths):
 def test_an_offer_whose_name_is_a_path_is_not_shown(paths: Paths):
     downloads = make(paths, Shelf(**{"../evil": good, "tiny": good, ".hidden": good}))
     assert [offer.name for _, offer in downloads.offers()] == ["tiny"]
-
-
-def test_too_little_disk_is_said_before_anything_is_fetched(paths: Paths):
-    source = Shelf(tiny=raising(AssertionError("it was fetched")))
-    source.size = 1 << 60
-    with pytest.raises(DiskFull, match=r"needs \d+ MB of disk and \d+ MB are free") as caught:
-        make(paths, source).run("shelf", "tiny")
-    assert caught.value.details["needed"] > source.size
-    assert caught.value.details["free"] > 0
-    assert nothing_left(paths)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of 150 MB, made in memory; needs root, as CI has."""
-    folder = tmp_path / "small-disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=150m", "tmpfs", str(folder)]
-    subprocess.run(mount, check=True, timeout=20)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=20)
-
-
-def test_a_disk_that_becomes_full_during_a_download_leaves_nothing_half_written(small_disk: Path):
-    written = []
-
-    def endless(folder: Path, progress: Callable[[int, int, str], None], cancelled: object) -> Path:
-        with (folder / "big.gguf").open("wb", buffering=0) as file:
-            while True:
-                written.append(file.write(bytes(1 << 20)))
-                progress(sum(written), 0, "downloading")
-
-    paths = Paths(small_disk / "home")
-    paths.make()
-    downloads = make(paths, Shelf(big=endless, tiny=good))
-    with pytest.raises(DiskFull, match="disk became full") as caught:
-        downloads.run("shelf", "big")
-    assert "Free some space" in caught.value.hint
-    assert sum(written) > 100_000_000
-    assert nothing_left(paths)
-    assert downloads.run("shelf", "tiny").name == "tiny"
-
-
-KILLED = """
-    import sys, time
-    from pathlib import Path
-    import test_downloads as tests
-
-    def slow(folder, progress, cancelled):
-        tests.small_gguf(folder / "whole.gguf")
-        print("fetching", flush=True)
-        time.sleep(60)
-
-    tests.make(tests.Paths(Path(sys.argv[1])), tests.Shelf(slow=slow)).run("shelf", "slow")
-"""
-
-
-def test_a_killed_download_leaves_no_model_and_is_tidied_up_by_the_next_start(paths: Paths):
-    folders = [Path(__file__).parent, Path(__file__).parent.parent]
-    child = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(KILLED), str(paths.home)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))},
-    )
-    try:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "fetching\n"
-        downloads = make(paths, Shelf(slow=good))
-        with pytest.raises(InvalidRequest, match="is being fetched by another"):
-            downloads.run("shelf", "slow")
-        downloads.clean()
-        assert list(paths.models.rglob("whole.gguf")), "a download that runs is let be"
-        child.send_signal(signal.SIGKILL)
-    finally:
-        child.kill()
-        child.communicate(timeout=20)
-    assert list(paths.models.rglob("whole.gguf"))
-    assert make(paths, Shelf())._catalog.scan() == []
-    downloads.clean()
-    assert left(paths) == []
-    assert downloads.run("shelf", "slow").name == "slow"
-
-
-def test_a_download_after_a_killed_one_starts_from_nothing(paths: Paths):
-    partial = paths.models / ".partial"
-    small_gguf(partial / "tiny" / "old.gguf")
-    (partial / "tiny.lock").touch()
-    make(paths, Shelf(tiny=good)).run("shelf", "tiny")
-    assert list(partial.iterdir()) == []
-    assert sorted(path.name for path in (paths.models / "tiny").iterdir()) == [
-        "jackfield.json",
-        "tiny.gguf",
-    ]
 
 
 def test_a_download_can_be_sent_as_json():

@@ -108,11 +108,29 @@ def test_a_killer_can_be_disabled_before_it_was_ever_imported(tmp_path, site):
     assert home.run("manager.discover()\nshow(states())")["kills-process"] == "disabled"
 
 
-def test_a_killer_stays_aside_until_it_is_tried_again(home):
+def test_a_killer_stays_aside_and_trying_it_again_does_not_end_the_process(home):
     for _ in range(2):
         assert home.run("manager.discover()\nshow(states())")["kills-process"] == "set aside"
-    assert home.start("manager.discover()\nmanager.enable('kills-process')").returncode != 0
+    tried = "manager.discover()\nshow(manager.enable('kills-process').state)"
+    assert home.run(tried) == "set aside"
     assert home.run("manager.discover()\nshow(states())")["kills-process"] == "set aside"
+
+
+def test_a_killer_that_appears_while_the_server_runs_does_not_end_it(tmp_path):
+    home = Home(tmp_path / "home")
+    shown = home.run(
+        "manager.discover()\n"
+        "(paths.plugins / 'bad.py').write_text('import os; os._exit(0)')\n"
+        "(paths.plugins / 'odd.py').write_text('raise SystemExit')\n"
+        "(paths.plugins / 'good.py').write_text("
+        "'from jackfield import Plugin\\nclass Good(Plugin): pass')\n"
+        "manager.discover()\nbefore = states()\n"
+        "(paths.plugins / 'bad.py').write_text("
+        "'from jackfield import Plugin\\nclass Mended(Plugin): pass')\n"
+        "manager.discover()\nshow([before, states()])"
+    )
+    before = {"bad": "set aside", "odd": "set aside", "good": "enabled"}
+    assert shown == [before, {**before, "bad": "enabled"}]
 
 
 def test_a_killer_that_was_mended_by_a_new_version_is_taken_up(home, tmp_path):

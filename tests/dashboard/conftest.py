@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -112,6 +113,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         delay=0.02,
     )
     yield from serve(home)
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[Path], AbstractContextManager[Server]]:
+    """Serves a data folder that a test module has filled itself, for as long as a ``with``."""
+    return contextmanager(serve)
 
 
 @pytest.fixture
@@ -236,7 +243,11 @@ class ChatTab:
     def parameters(self) -> None:
         """Show the parameters in the sidebar."""
         self.page.locator(".st-key-chat-panel").get_by_text("Parameters").click()
-        expect(self.page.get_by_label("Agent description")).to_be_visible()
+        expect(self.field("Agent description")).to_be_visible()
+
+    def field(self, label: str) -> Locator:
+        """A field by its label; the help beside it has a similar one."""
+        return self.page.get_by_label(label, exact=True)
 
     def new(self, model: str) -> None:
         """Begin a new chat with a model."""

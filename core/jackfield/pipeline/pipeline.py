@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 
 from jackfield.errors import JackfieldError
 from jackfield.loader import Prompt, Token
 from jackfield.messages import (
     DoneEvent,
-    ErrorEvent,
     Event,
     FinishReason,
+    MediaPart,
     NoticeEvent,
     ReplacedEvent,
-    SourceEvent,
     TextEvent,
     TokenLogprob,
-    UsageEvent,
 )
+from jackfield.pipeline.ending import to_the_end
 from jackfield.pipeline.preparation import Preparation, Prepared
 from jackfield.pipeline.reply import OPENS, ReasoningSplitter, ReplyWriter
+from jackfield.pipeline.run import Run
 from jackfield.pipeline.turn import Turn
 from jackfield.settings import ModelSettings
 from jackfield.trace import Trace, TraceStore
 from jackfield.turn_plugins import TurnPlugins
 
 if TYPE_CHECKING:
-    from jackfield.catalog.catalog import Catalog
     from jackfield.conversations import Conversations
     from jackfield.conversations.model import State
     from jackfield.engine import Engine, Resident
@@ -44,6 +41,10 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("jackfield.pipeline")
 STATES: dict[FinishReason, State] = {"cancelled": "cancelled", "error": "failed"}
+AFTERWARDS = 30.0
+"""Seconds that plugins have for what they do after a turn."""
+COUNTING = 1.0
+"""Seconds that the prompt of a stopped reply may take to be counted."""
 
 
 class Pipeline:
@@ -52,7 +53,6 @@ class Pipeline:
     def __init__(
         self,
         plugins: PluginManager,
-        catalog: Catalog,
         engine: Engine,
         templates: Templates,
         conversations: Callable[[], Conversations],
@@ -60,7 +60,6 @@ class Pipeline:
         settings: SettingsStore,
     ) -> None:
         self._plugins = plugins
-        self._catalog = catalog
         self._engine = engine
         self._templates = templates
         self._conversations = conversations
@@ -77,7 +76,7 @@ class Pipeline:
         A failure comes as an ErrorEvent. The last event is a DoneEvent, unless the stream was
         closed: that cancels the turn at once, and what was written is saved.
         """
-        run = _Run(turn, Trace(turn.id, model=turn.model), ReplyWriter(turn, self._conversations))
+        run = Run(turn, Trace(turn.id, model=turn.model), ReplyWriter(turn, self._conversations))
         plugins = TurnPlugins({})
         try:
             plugins = self._plugins.for_turn(turn.on, turn.off)
@@ -99,22 +98,25 @@ class Pipeline:
                 )
             )
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._end(run, plugins)
+            await to_the_end(self._end(run, plugins))
+        if run.unsaved:
+            yield NoticeEvent(f"This reply could not be saved: {run.unsaved}.", level="warning")
         yield DoneEvent(run.finish, turn.id, turn.reply)
 
-    async def _answer(self, run: _Run, plugins: TurnPlugins) -> AsyncGenerator[Event, None]:
+    async def _answer(self, run: Run, plugins: TurnPlugins) -> AsyncGenerator[Event, None]:
         """From the first hook to the last word."""
         turn, trace = run.turn, run.trace
-        begins = turn.messages[-1].text if turn.continues and turn.messages else ""
-        await run.writer.begin(begins)
+        await run.writer.begin(turn.messages[-1] if turn.continues and turn.messages else None)
         await plugins.before_turn(turn, trace)
         async with self._engine.use(turn.model) as model:
             prepared = await self._prepare(run, model, plugins)
             for event in prepared.events:
                 yield event
-            async with aclosing(self._generate(run, model, prepared)) as tokens:
-                async for event in plugins.filter_stream(tokens, turn, trace):
+            async with (
+                aclosing(self._generate(run, model, prepared)) as tokens,
+                _closing(plugins.filter_stream(tokens, turn, trace)) as filtered,
+            ):
+                async for event in filtered:
                     run.writer.take(event)
                     yield event
         written = run.writer.text
@@ -126,7 +128,7 @@ class Pipeline:
         if run.usage is not None:
             yield run.usage
 
-    async def _prepare(self, run: _Run, model: Resident, plugins: TurnPlugins) -> Prepared:
+    async def _prepare(self, run: Run, model: Resident, plugins: TurnPlugins) -> Prepared:
         info = model.info
         if info is None:
             raise JackfieldError(f"The model {run.turn.model!r} is not ready.")
@@ -134,83 +136,79 @@ class Pipeline:
         run.context_length = info.context_length
         settings = self._settings.value.models.get(model.model, ModelSettings())
         preparation = Preparation(run.turn, model, info, plugins, self._templates, run.trace)
-        recommended = self._catalog.find(model.model).template
-        return await preparation.prepare(settings, recommended)
+        return await preparation.prepare(settings, model.plan.entry.template)
 
     async def _generate(
-        self, run: _Run, model: Resident, prepared: Prepared
+        self, run: Run, model: Resident, prepared: Prepared
     ) -> AsyncGenerator[Event, None]:
         """The model's tokens as events."""
-        inside = prepared.prompt.rstrip().endswith(OPENS)
-        splitter = ReasoningSplitter(inside=inside)
-        async with aclosing(model.complete(Prompt(prepared.prompt), prepared.params)) as tokens:
-            async for token in tokens:
-                run.take(token)
-                if run.turn.mode == "completion":
-                    if token.text or token.logprob is not None:
-                        yield TextEvent(token.text, _logprobs(token))
-                    continue
-                for event in splitter.feed(token.text, _logprobs(token)):
-                    yield event
-        for event in splitter.finish():
-            yield event
+        splitter = ReasoningSplitter(
+            inside=prepared.prompt.rstrip().endswith(OPENS), begun=bool(run.writer.text)
+        )
+        prompt = Prompt(prepared.prompt, _media(run.turn))
+        try:
+            async with aclosing(model.complete(prompt, prepared.params)) as tokens:
+                async for token in tokens:
+                    run.take(token)
+                    if run.turn.mode == "completion":
+                        if token.text or token.logprob is not None:
+                            yield TextEvent(token.text, _logprobs(token))
+                        continue
+                    for event in splitter.feed(token.text, _logprobs(token)):
+                        yield event
+            for event in splitter.finish():
+                yield event
+        finally:
+            if run.usage is None and run.tokens:
+                await to_the_end(self._count(run, model, prepared.prompt))
 
-    async def _end(self, run: _Run, plugins: TurnPlugins) -> None:
+    async def _count(self, run: Run, model: Resident, prompt: str) -> None:
+        """Count a reply that was stopped, as well as can be done now."""
+        counted = 0
+        with anyio.move_on_after(COUNTING):
+            try:
+                counted = await model.count(prompt)
+            except JackfieldError as error:  # its worker has died: the turn says so itself
+                LOG.debug("the prompt of turn %s could not be counted: %s", run.turn.id, error)
+        run.stopped(counted)
+
+    async def _end(self, run: Run, plugins: TurnPlugins) -> None:
         """Save what there is, and tell plugins."""
-        trace = run.trace
+        turn, trace = run.turn, run.trace
         trace.finish_reason, trace.usage = run.finish, run.usage
         self._traces.add(trace)
-        await plugins.after_turn(run.turn, trace)
-        state = STATES.get(run.finish, "complete")
+        before = len(trace.lines)
         try:
-            await run.writer.end(state, trace, run.usage, trace.error)
-        except Exception:  # the reply was given; only its copy is lost
-            LOG.exception("the reply of turn %s could not be saved", run.turn.id)
+            await run.writer.end(STATES.get(run.finish, "complete"), trace, run.usage)
+            with anyio.move_on_after(AFTERWARDS) as scope:
+                await plugins.after_turn(turn, trace)
+            if scope.cancelled_caught:
+                LOG.warning(
+                    "plugins had not finished %g s after turn %s", AFTERWARDS, trace.turn_id
+                )
+            if len(trace.lines) > before:
+                await run.writer.end_trace(trace)
+        except JackfieldError as error:  # a plugin without which no turn counts as good
+            LOG.warning("after turn %s: %s", turn.id, error)
+        except Exception as error:  # the reply was given; only its copy is lost
+            LOG.exception("the reply of turn %s could not be saved", turn.id)
+            run.unsaved = f"{type(error).__name__}: {error}"
 
 
-class _Run:
-    """What is known of a turn while it runs."""
+@asynccontextmanager
+async def _closing(stream: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[Event]]:
+    """Close a stream on the way out, if it is one that can be closed."""
+    try:
+        yield stream
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
 
-    def __init__(self, turn: Turn, trace: Trace, writer: ReplyWriter) -> None:
-        self.turn = turn
-        self.trace = trace
-        self.writer = writer
-        self.finish: FinishReason = "stop"
-        self.usage: UsageEvent | None = None
-        self.context_length = 0
-        self._started = time.perf_counter()
-        self._first = 0.0
-        self._tokens = 0
 
-    def take(self, token: Token) -> None:
-        """Count a token, and note the end."""
-        now = time.perf_counter() - self._started
-        self._first = self._first or now
-        self._tokens += 1
-        if token.finish is not None:
-            self.finish = token.finish
-            self.usage = UsageEvent(
-                token.prompt_tokens,
-                token.completion_tokens,
-                token.cached_tokens,
-                self._first,
-                now,
-                self.context_length,
-            )
-
-    def note(self, event: Event) -> None:
-        """Keep what a finished reply is shown with."""
-        if isinstance(event, SourceEvent):
-            self.trace.sources.append(event.passage)
-        elif isinstance(event, NoticeEvent):
-            self.trace.notices.append(event.text)
-
-    def failed(self, error: JackfieldError) -> ErrorEvent:
-        """Note a failure."""
-        self.finish = "error"
-        self.trace.error = str(error)
-        details = msgspec.to_builtins(error.details, str_keys=True, enc_hook=str)
-        return ErrorEvent(error.message, error.hint, error.code, error.status, details)
+def _media(turn: Turn) -> tuple[MediaPart, ...]:
+    parts = (part for message in turn.messages for part in message.parts)
+    return tuple(part for part in parts if isinstance(part, MediaPart))
 
 
 def _logprobs(token: Token) -> tuple[TokenLogprob, ...]:

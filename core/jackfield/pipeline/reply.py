@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import msgspec
@@ -36,11 +37,12 @@ class ReasoningSplitter:
 
     Args:
         inside: the prompt has opened the block already.
+        begun: the reply has begun already, so that no block can come.
     """
 
-    def __init__(self, *, inside: bool) -> None:
+    def __init__(self, *, inside: bool = False, begun: bool = False) -> None:
         self._held = ""
-        self._state = "inside" if inside else "start"
+        self._state = "inside" if inside else "text" if begun else "start"
 
     def feed(self, text: str, logprobs: tuple[TokenLogprob, ...] = ()) -> list[Event]:
         """The events that a piece of the reply makes."""
@@ -92,7 +94,6 @@ class ReplyWriter:
     def __init__(self, turn: Turn, conversations: Callable[[], Conversations]) -> None:
         self._turn = turn
         self._conversations = conversations
-        self._begins = ""
         self._pieces: list[str] = []
         self._reasoning: list[str] = []
         self._saving: asyncio.Task[None] | None = None
@@ -100,30 +101,20 @@ class ReplyWriter:
 
     @property
     def text(self) -> str:
-        """The reply so far."""
+        """The reply so far, with what it continues."""
         return "".join(self._pieces)
 
-    async def begin(self, begins: str) -> None:
-        """Add the message to the chat, with the text that it continues."""
-        self._begins = begins
-        if self._turn.conversation is None:
-            return
+    async def begin(self, continued: Message | None) -> None:
+        """Add the message to the chat, with the text that it continues.
 
-        def add() -> str:
-            assert self._turn.conversation is not None
-            return (
-                self._conversations()
-                .add(
-                    self._turn.conversation,
-                    self._turn.parent,
-                    self._message(),
-                    model=self._turn.model,
-                    state="streaming",
-                )
-                .id
-            )
-
-        self._turn.reply = await anyio.to_thread.run_sync(add)
+        Raises:
+            ConversationNotFound: there is no such chat, or no such message in it.
+        """
+        if continued is not None:
+            self._pieces.append(continued.text)
+            self._reasoning.append(continued.reasoning)
+        if self._turn.conversation is not None:
+            self._turn.reply = await anyio.to_thread.run_sync(self._add, self._turn.conversation)
 
     def take(self, event: Event) -> None:
         """Add an event's text; save if it is time."""
@@ -137,34 +128,34 @@ class ReplyWriter:
             return
         if self._saving is None or self._saving.done():
             self._saved = time.monotonic()
-            self._saving = asyncio.create_task(self._write(None, None, None, None))
+            self._saving = asyncio.create_task(self._save())
 
-    async def end(self, state: State, trace: Trace, usage: UsageEvent | None, error: str) -> None:
-        """Save the whole."""
+    async def end(self, state: State, trace: Trace, usage: UsageEvent | None) -> None:
+        """Save the whole, and why it failed if it did."""
         if self._saving is not None:
-            await asyncio.gather(self._saving, return_exceptions=True)
+            await asyncio.gather(self._saving, return_exceptions=True)  # tried again here
         if self._turn.reply:
-            await self._write(state, trace, usage, error)
+            await self._save(state=state, trace=trace, usage=usage, error=trace.error)
 
-    async def _write(
-        self,
-        state: State | None,
-        trace: Trace | None,
-        usage: UsageEvent | None,
-        error: str | None,
-    ) -> None:
-        written = self._message()
+    async def end_trace(self, trace: Trace) -> None:
+        """Save what was added to the trace since."""
+        if self._turn.reply:
+            write = partial(self._conversations().write, self._turn.reply, trace=trace)
+            await anyio.to_thread.run_sync(write)
+
+    def _add(self, conversation: str) -> str:
+        turn = self._turn
+        node = self._conversations().add(
+            conversation, turn.parent, self._message(), model=turn.model, state="streaming"
+        )
+        return node.id
+
+    async def _save(self, **values: Any) -> None:
+        write = self._conversations().write
         await anyio.to_thread.run_sync(
-            lambda: self._conversations().write(
-                self._turn.reply,
-                message=written,
-                state=state,
-                trace=trace,
-                usage=usage,
-                error=error,
-            )
+            partial(write, self._turn.reply, message=self._message(), **values)
         )
 
     def _message(self) -> Message:
-        made = message("assistant", self._begins + self.text)
+        made = message("assistant", self.text)
         return msgspec.structs.replace(made, reasoning="".join(self._reasoning))

@@ -71,7 +71,11 @@ def _draw_chats(app: Application, chat: Conversation) -> None:
 
 def _draw_row(app: Application, one: Conversation, *, selected: bool) -> None:
     with st.container(
-        horizontal=True, gap=None, vertical_alignment="center", wrap=False, key=f"chat.listed_row.{one.id}"
+        horizontal=True,
+        gap=None,
+        vertical_alignment="center",
+        wrap=False,
+        key=f"chat.listed_row.{one.id}",
     ):
         title = one.title or "Untitled"
         st.button(

@@ -146,7 +146,7 @@ def _number(field: FormField, place: Place, key: str) -> Any:
         min_value=_cast(field, low),
         max_value=_cast(field, high),
         value=None if field.nullable else "min",
-        step=_cast(field, field.step or (1 if field.kind == "integer" else 0.1)),
+        step=_cast(field, field.step or (0.1 if _is_fine(field) else 1)),
         format="%d" if field.kind == "integer" else "%.10g",
         key=key,
         placeholder="Not set" if field.nullable else None,
@@ -173,6 +173,13 @@ def _slider_step(field: FormField) -> float:
         return field.step or 1
     reach = (field.maximum or 0) - (field.minimum or 0)
     return 0.01 if reach <= 1 else 0.05 if reach <= 5 else 0.1
+
+
+def _is_fine(field: FormField) -> bool:
+    """Whether tenths matter: a real number between bounds that are not far apart."""
+    low, high = field.minimum, field.maximum
+    near = low is not None and high is not None and high - low <= 100
+    return field.kind == "number" and near
 
 
 def _decimals(step: float) -> int:

@@ -33,10 +33,10 @@ def draw_offers(app: Application) -> None:
     here = {model.name for model in app.catalog.scan()}
     running = {one.offer for one in app.downloads.list() if one.state in RUNNING}
     for source, offer in offers:
-        _draw_offer(app, source, offer, is_here=offer.name in here, runs=offer.name in running)
+        _draw_offer(app, source, offer, here, runs=offer.name in running)
 
 
-def _draw_offer(app: Application, source: str, offer: Offer, *, is_here: bool, runs: bool) -> None:
+def _draw_offer(app: Application, source: str, offer: Offer, here: set[str], *, runs: bool) -> None:
     with st.container(border=True, key=f"offer-{offer.name}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(plain(offer.title), anchor=False)
@@ -52,14 +52,14 @@ def _draw_offer(app: Application, source: str, offer: Offer, *, is_here: bool, r
                 f"from {origin} · will be called {offer.name}"
             )
         )
-        if is_here:
+        if offer.name in here:
             st.markdown(":green[:material/check_circle:] It is here already.")
             return
         st.button(
             "Downloading..." if runs else f"Download ({amount(offer.size)})",
             key=f"models:fetch:{source}:{offer.name}",
             icon=":material/download:",
-            type="primary",
+            type="secondary" if here else "primary",
             disabled=runs or app.settings.value.offline,
             on_click=_fetch,
             args=(app, source, offer.name),

@@ -10,7 +10,7 @@ from jackfield.application import Application
 from jackfield.dashboard.plugins.install import uninstall
 from jackfield.dashboard.plugins.options import draw_options, is_open, open_options
 from jackfield.dashboard.plugins.words import PREFIX, does, is_ordered, touches
-from jackfield.dashboard.words import plain, show_error
+from jackfield.dashboard.words import plain, say_error, show_error
 from jackfield.errors import JackfieldError
 from jackfield.plugin_record import PluginRecord
 
@@ -32,13 +32,15 @@ def draw_card(app: Application, record: PluginRecord, names: Sequence[str]) -> N
         if record.description:
             st.write(plain(record.description))
         if record.state == "set aside":
-            _draw_trouble(app, record)
+            say_error(record.error, record.advice)
         elif record.error:
             _draw_failures(app, record)
         if record.state != "set aside" or record.hooks:
             st.caption(f"{_sentence(does(record.hooks))} {touches(record.reach)}".strip())
         st.caption(_origin(record))
         with st.container(horizontal=True, vertical_alignment="center"):
+            if record.state == "set aside":
+                _draw_ways_out(app, record)
             _draw_actions(app, record, names)
         failed: JackfieldError | None = st.session_state.pop(f"plugins:{name}:trouble", None)
         if failed is not None:
@@ -71,32 +73,22 @@ def act(app: Application, name: str, what: Callable[[str], object]) -> None:
         st.session_state[f"plugins:{name}:trouble"] = error
 
 
-def _draw_trouble(app: Application, record: PluginRecord) -> None:
-    advice = f"\n\n{plain(record.advice)}" if record.advice else ""
-    st.error(f"{plain(record.error)}{advice}", icon=":material/error:")
-    with st.container(horizontal=True):
+def _draw_ways_out(app: Application, record: PluginRecord) -> None:
+    """What can be done with a plugin that is set aside, besides uninstalling it."""
+    ways = [
+        ("again", "Try again", ":material/refresh:", app.plugins.enable),
+        ("disable", "Disable", ":material/pause_circle:", app.plugins.disable),
+    ]
+    if record.config_schema.get("properties"):
+        ways.append(("forget", "Reset its options", ":material/undo:", app.plugins.reset))
+    for key, label, icon, way in ways:
         st.button(
-            "Try again",
-            key=f"plugins:{record.name}:again",
-            icon=":material/refresh:",
+            label,
+            key=f"plugins:{record.name}:{key}",
+            icon=icon,
             on_click=act,
-            args=(app, record.name, app.plugins.enable),
+            args=(app, record.name, way),
         )
-        st.button(
-            "Disable",
-            key=f"plugins:{record.name}:disable",
-            icon=":material/pause_circle:",
-            on_click=act,
-            args=(app, record.name, app.plugins.disable),
-        )
-        if record.config_schema.get("properties"):
-            st.button(
-                "Reset its options",
-                key=f"plugins:{record.name}:forget",
-                icon=":material/undo:",
-                on_click=act,
-                args=(app, record.name, app.plugins.reset),
-            )
 
 
 def _draw_failures(app: Application, record: PluginRecord) -> None:
@@ -181,7 +173,7 @@ def _origin(record: PluginRecord) -> str:
     else:
         where = "Registered by a program"
     parts = [where]
-    if record.load_ms:
+    if record.load_ms >= 0.5:
         parts.append(f"loaded in {record.load_ms:.0f} ms")
     if record.requires_api:
         parts.append(f"made for hooks {plain(record.requires_api)}")

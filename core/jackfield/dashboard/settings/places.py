@@ -79,6 +79,6 @@ def draw_places(app: Application) -> None:
         st.markdown("\n".join(f"- {name}: `{path}`" for name, path in places.items()))
         st.caption(
             "To keep it all elsewhere, start with --home FOLDER or set JACKFIELD_HOME. "
-            "Light or dark follows your browser; its menu ⋮, at the top right, has the choice."
+            "Light or dark follows your browser."
         )
         st.caption(f"Jackfield {app.version}")
