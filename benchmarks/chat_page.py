@@ -35,11 +35,10 @@ def run(setting: Setting) -> list[Result]:
         with app.in_thread():
             current.attach(app)
             chat = app.conversations.create(title="Long", model="model")
-            parent = None
+            parent: str | None = None
             for number in range(MESSAGES):
-                role = "assistant" if number % 2 else "user"
-                node = app.conversations.add(chat.id, parent, message(role, f"{number}: {TEXT}"))
-                parent = node.id
+                said = message("assistant" if number % 2 else "user", f"{number}: {TEXT}")
+                parent = app.conversations.add(chat.id, parent, said).id
             page = AppTest.from_file(str(Path(dashboard.__file__).with_name("main.py")))
             page.query_params["c"] = chat.id
             page.run(timeout=60)

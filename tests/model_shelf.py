@@ -7,7 +7,7 @@ from pathlib import Path
 from gguf_files import small_gguf
 from jackfield import ModelSource, Offer, Plugin, hookimpl
 from jackfield.catalog.catalog import Catalog
-from jackfield.catalog.downloads import Downloads
+from jackfield.catalog.downloads import Download, Downloads
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
 from jackfield.settings_store import SettingsStore
@@ -76,3 +76,17 @@ def nothing_left(paths: Paths) -> bool:
     return not left(paths)
 
 
+def ended(job: Download) -> Download:
+    until = time.monotonic() + 30
+    while job.state in ("queued", "running") and time.monotonic() < until:
+        time.sleep(0.01)
+    assert job.state not in ("queued", "running")
+    return job
+
+
+def raising(error: Exception) -> Fetch:
+    def fetch(folder: Path, progress: object, cancelled: object) -> Path:
+        small_gguf(folder / "half.gguf")
+        raise error
+
+    return fetch

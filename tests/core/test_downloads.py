@@ -2,28 +2,25 @@
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from gguf_files import small_gguf
-from jackfield import ModelSource, Offer, Plugin, hookimpl
+from jackfield import Offer
 from jackfield.catalog.catalog import Catalog
 from jackfield.catalog.downloads import Download, Downloads
-from jackfield.errors import DiskFull, DownloadError, InvalidRequest, JackfieldError, NotFound
+from jackfield.errors import DownloadError, InvalidRequest, NotFound
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
 from jackfield.settings_store import SettingsStore
 from jackfield_loaders.gguf import Gguf
+from model_shelf import Shelf, ended, good, left, make, nothing_left, raising, shelf_plugin
+
 
 class Gate:
     """A fetch that waits in the middle until it is let on or cancelled."""
@@ -42,14 +39,6 @@ class Gate:
         while not (self.open.wait(0.01) or cancelled()) and time.monotonic() < until:
             pass
         return path
-
-
-def ended(job: Download) -> Download:
-    until = time.monotonic() + 30
-    while job.state in ("queued", "running") and time.monotonic() < until:
-        time.sleep(0.01)
-    assert job.state not in ("queued", "running")
-    return job
 
 
 def test_a_fetched_model_lies_in_a_folder_of_its_name_with_a_note(paths: Paths):

@@ -136,7 +136,7 @@ class Pipeline:
         run.context_length = info.context_length
         settings = self._settings.value.models.get(model.model, ModelSettings())
         preparation = Preparation(run.turn, model, info, plugins, self._templates, run.trace)
-        return await preparation.prepare(settings, model.plan.entry.template)
+        return await preparation.prepare(settings)
 
     async def _generate(
         self, run: Run, model: Resident, prepared: Prepared

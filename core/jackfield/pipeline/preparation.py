@@ -55,12 +55,9 @@ class Preparation:
         self._trace = trace
         self._events: list[Event] = []
 
-    async def prepare(self, settings: ModelSettings, recommended: str = "") -> Prepared:
+    async def prepare(self, settings: ModelSettings) -> Prepared:
         """Go through the hooks up to the prompt.
 
-        Args:
-            settings: what is saved for the model.
-            recommended: the template that its source recommends.
 
         Raises:
             UnsupportedSampling: the loader lacks a parameter that was asked for.
@@ -79,7 +76,7 @@ class Preparation:
             prompt = turn.prompt
             await fitting.check(prompt, "The prompt", "prompt")
         else:
-            wanted = turn.template or settings.template or recommended
+            wanted = turn.template or settings.template
             template = self._templates.choose(self._info, wanted)
             trace.template = template.name
             params = check.stopping_at(params, template.stop)
