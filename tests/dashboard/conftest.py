@@ -142,8 +142,11 @@ OpenTab = Callable[..., Page]
 
 
 @pytest.fixture
-def open_tab(browser: Browser) -> Iterator[OpenTab]:
-    """Opens a tab; the test fails if the page logs an error or asks anybody but the server."""
+def open_tab(browser: Browser, tmp_path: Path) -> Iterator[OpenTab]:
+    """Opens a tab; the test fails if the page logs an error or asks anybody but the server.
+
+    How each tab looked in the end is kept in the test's folder.
+    """
     wrong: list[str] = []
     contexts = []
 
@@ -176,7 +179,8 @@ def open_tab(browser: Browser) -> Iterator[OpenTab]:
 
     expect.set_options(timeout=PATIENCE * 1000)
     yield opened
-    for context in contexts:
+    for number, context in enumerate(contexts):
+        context.pages[0].screenshot(path=tmp_path / f"tab{number}.png")
         context.close()
     assert not wrong, "\n".join(wrong)
 

@@ -73,6 +73,8 @@ def _older(value: Any) -> Any:
     changed = {name: _older(one) for name, one in value.items()}
     if changed.get("type") == "null":
         changed = {**changed, "type": "string", "nullable": True, "enum": [None]}
+    if isinstance(changed.get("examples"), list):
+        changed["example"] = changed.pop("examples")[0]
     if "const" in changed:
         changed["enum"] = [changed.pop("const")]
     return changed

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
-Count: TypeAlias = int
+CHAT: JsonDict = {
+    "model": "smollm2",
+    "messages": [{"role": "user", "content": "What is the capital of France?"}],
+    "temperature": 0.7,
+    "stream": False,
+}
+COMPLETION: JsonDict = {"model": "smollm2", "prompt": "The capital of France is", "max_tokens": 16}
 
 
 class StreamOptions(BaseModel):
@@ -71,7 +78,7 @@ class _Generation(BaseModel):
     model: str = Field(min_length=1, description="A model of /v1/models; loaded if it is not yet")
     stream: bool | None = Field(None, description="Send the reply as it is written")
     stream_options: StreamOptions | None = None
-    n: Count | None = Field(None, ge=1, le=32, description="Replies to write, in parallel")
+    n: int | None = Field(None, ge=1, le=32, description="Replies to write, in parallel")
     max_tokens: int | None = Field(None, ge=1, description="The longest reply allowed, in tokens")
     temperature: float | None = Field(None, ge=0, le=5)
     top_p: float | None = Field(None, ge=0, le=1)
@@ -88,6 +95,8 @@ class _Generation(BaseModel):
 class ChatRequest(_Generation):
     """A conversation to answer."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [CHAT]})
+
     messages: list[ChatMessage] = Field(description="The conversation, oldest first")
     max_completion_tokens: int | None = Field(None, ge=1, description="The same as max_tokens")
     logprobs: bool | None = Field(None, description="Report each token's log probability")
@@ -101,6 +110,8 @@ class ChatRequest(_Generation):
 
 class CompletionRequest(_Generation):
     """A text to continue."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [COMPLETION]})
 
     prompt: str | list[str] | list[int] | list[list[int]] = Field(
         description="A text, token ids, or several of either"

@@ -70,7 +70,7 @@ class Door:
         """Standard error, for progress and notices."""
         from rich.console import Console
 
-        return Console(stderr=True, highlight=False)
+        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
     def report(self, error: JackfieldError) -> int:
         """Show an error; return its exit status."""

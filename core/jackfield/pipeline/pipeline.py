@@ -106,7 +106,8 @@ class Pipeline:
     async def _answer(self, run: Run, plugins: TurnPlugins) -> AsyncGenerator[Event, None]:
         """From the first hook to the last word."""
         turn, trace = run.turn, run.trace
-        await run.writer.begin(turn.messages[-1] if turn.continues and turn.messages else None)
+        if turn.continues and turn.messages:
+            run.writer.begin(turn.messages[-1])
         await plugins.before_turn(turn, trace)
         async with self._engine.use(turn.model) as model:
             prepared = await self._prepare(run, model, plugins)
@@ -119,6 +120,7 @@ class Pipeline:
                 async for event in filtered:
                     run.writer.take(event)
                     yield event
+        await run.writer.begun()
         written = run.writer.text
         reply = await plugins.transform_reply(written, turn, trace)
         if reply != written:

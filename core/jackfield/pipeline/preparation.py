@@ -58,7 +58,6 @@ class Preparation:
     async def prepare(self, settings: ModelSettings) -> Prepared:
         """Go through the hooks up to the prompt.
 
-
         Raises:
             UnsupportedSampling: the loader lacks a parameter that was asked for.
             TemplateError: no template, or one that fails.

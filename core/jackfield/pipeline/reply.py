@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import msgspec
 
+from jackfield.errors import ConversationNotFound
 from jackfield.messages import (
     Event,
     Message,
@@ -96,6 +97,7 @@ class ReplyWriter:
         self._conversations = conversations
         self._pieces: list[str] = []
         self._reasoning: list[str] = []
+        self._adding: asyncio.Task[None] | None = None
         self._saving: asyncio.Task[None] | None = None
         self._saved = time.monotonic()
 
@@ -104,36 +106,51 @@ class ReplyWriter:
         """The reply so far, with what it continues."""
         return "".join(self._pieces)
 
-    async def begin(self, continued: Message | None) -> None:
-        """Add the message to the chat, with the text that it continues.
+    def begin(self, continued: Message) -> None:
+        """Start with the text of a reply that is continued."""
+        self._pieces.append(continued.text)
+        self._reasoning.append(continued.reasoning)
+
+    def take(self, event: Event) -> None:
+        """Add an event's text; save if it is time.
 
         Raises:
             ConversationNotFound: there is no such chat, or no such message in it.
         """
-        if continued is not None:
-            self._pieces.append(continued.text)
-            self._reasoning.append(continued.reasoning)
-        if self._turn.conversation is not None:
-            self._turn.reply = await anyio.to_thread.run_sync(self._add, self._turn.conversation)
-
-    def take(self, event: Event) -> None:
-        """Add an event's text; save if it is time."""
         if isinstance(event, TextEvent):
             self._pieces.append(event.text)
         elif isinstance(event, ReasoningEvent):
             self._reasoning.append(event.text)
         elif isinstance(event, ReplacedEvent):
             self._pieces = [event.text]
-        if not self._turn.reply or time.monotonic() - self._saved < SAVE_EVERY:
+        if self._turn.conversation is None:
             return
-        if self._saving is None or self._saving.done():
-            self._saved = time.monotonic()
-            self._saving = asyncio.create_task(self._save())
+        if self._adding is None:  # not before the first token, which it would delay
+            self._adding = asyncio.create_task(self._add(self._turn.conversation))
+        elif self._adding.done():
+            self._adding.result()
+            self._save_if_due()
+
+    async def begun(self) -> None:
+        """Have the message in the chat.
+
+        Raises:
+            ConversationNotFound: there is no such chat, or no such message in it.
+        """
+        if self._turn.conversation is None:
+            return
+        if self._adding is None:
+            self._adding = asyncio.create_task(self._add(self._turn.conversation))
+        await asyncio.shield(self._adding)
 
     async def end(self, state: State, trace: Trace, usage: UsageEvent | None) -> None:
         """Save the whole, and why it failed if it did."""
         if self._saving is not None:
             await asyncio.gather(self._saving, return_exceptions=True)  # tried again here
+        try:
+            await self.begun()
+        except ConversationNotFound:  # deleted meanwhile, or told already
+            return
         if self._turn.reply:
             await self._save(state=state, trace=trace, usage=usage, error=trace.error)
 
@@ -143,12 +160,23 @@ class ReplyWriter:
             write = partial(self._conversations().write, self._turn.reply, trace=trace)
             await anyio.to_thread.run_sync(write)
 
-    def _add(self, conversation: str) -> str:
+    async def _add(self, conversation: str) -> None:
         turn = self._turn
-        node = self._conversations().add(
-            conversation, turn.parent, self._message(), model=turn.model, state="streaming"
+        add = partial(
+            self._conversations().add,
+            conversation,
+            turn.parent,
+            self._message(),
+            model=turn.model,
+            state="streaming",
         )
-        return node.id
+        turn.reply = (await anyio.to_thread.run_sync(add)).id
+
+    def _save_if_due(self) -> None:
+        now = time.monotonic()
+        if now - self._saved >= SAVE_EVERY and (self._saving is None or self._saving.done()):
+            self._saved = now
+            self._saving = asyncio.create_task(self._save())
 
     async def _save(self, **values: Any) -> None:
         write = self._conversations().write
