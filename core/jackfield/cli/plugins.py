@@ -163,6 +163,7 @@ def _add_installing(group: typer.Typer, door: Door) -> None:
             package,
             editable=editable,
             upgrade=upgrade,
+            plan=plan,
             progress=lambda line: door.side.print(line, style="dim", markup=False),
         )
         for record in records:

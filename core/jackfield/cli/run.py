@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from jackfield.cli.door import Door
 from jackfield.cli.sampling_flags import with_sampling
 from jackfield.errors import InvalidRequest
 from jackfield.sampling import SamplingParams
+
+if TYPE_CHECKING:
+    from jackfield.pipeline import Turn
 
 
 def add(cli: typer.Typer, door: Door) -> None:
@@ -32,48 +35,55 @@ def add(cli: typer.Typer, door: Door) -> None:
         verbose: Annotated[bool, typer.Option("--verbose", help="Show progress, speed")] = False,
     ) -> None:
         """Ask a model one question and print its answer."""
-        from jackfield.cli.answering import answer, preset_params
-        from jackfield.messages import message
-        from jackfield.pipeline import Turn
-
         text = sys.stdin.read() if prompt == "-" else prompt
         if not text.strip():
             raise InvalidRequest("The prompt is empty.", hint="Write what you want to ask.")
+        from jackfield.cli.answering import preset_params
+        from jackfield.messages import message
+        from jackfield.pipeline import Turn
+
         messages = [message("system", system)] if system else []
-        with door.app.in_thread() as app:
-            turn = Turn(
-                model=app.catalog.find(model).name,
-                messages=[*messages, message("user", text)],
-                mode="completion" if raw else "chat",
-                prompt=text if raw else "",
-                sampling=preset_params(door, preset).merged(sampling),
-                template=template,
-                on=tuple(plugins_on or ()),
-                off=tuple(plugins_off or ()),
-                origin="cli",
-            )
-            if verbose:
-                _load(door, turn.model)
-            got = answer(door, turn, quiet=as_json)
-            if as_json:
-                door.json(
-                    {
-                        "text": got.text,
-                        "finish_reason": got.done.finish_reason if got.done else None,
-                        "usage": got.usage,
-                        "notices": got.notices,
-                        "turn": turn.id,
-                        "plugins": app.traces.get(turn.id).plugins,
-                    }
-                )
-            if verbose and got.usage:
-                usage = got.usage
-                writing = max(usage.seconds - usage.first_token_s, 1e-6)
-                door.side.print(
-                    f"{usage.prompt_tokens} tokens read, {usage.completion_tokens} written, first "
-                    f"after {usage.first_token_s:.2f} s, then "
-                    f"{max(usage.completion_tokens - 1, 0) / writing:.1f} tokens/s"
-                )
+        turn = Turn(
+            model=door.app.catalog.find(model).name,
+            messages=[*messages, message("user", text)],
+            mode="completion" if raw else "chat",
+            prompt=text if raw else "",
+            sampling=preset_params(door, preset).merged(sampling),
+            template=template,
+            on=tuple(plugins_on or ()),
+            off=tuple(plugins_off or ()),
+            origin="cli",
+        )
+        with door.app.in_thread():
+            _run(door, turn, as_json=as_json, verbose=verbose)
+
+
+def _run(door: Door, turn: Turn, *, as_json: bool, verbose: bool) -> None:
+    """Answer a turn and show what was asked for."""
+    from jackfield.cli.answering import answer
+
+    if verbose:
+        _load(door, turn.model)
+    got = answer(door, turn, quiet=as_json)
+    if as_json:
+        door.json(
+            {
+                "text": got.text,
+                "finish_reason": got.done.finish_reason if got.done else None,
+                "usage": got.usage,
+                "notices": got.notices,
+                "turn": turn.id,
+                "plugins": door.app.traces.get(turn.id).plugins,
+            }
+        )
+    if verbose and got.usage:
+        usage = got.usage
+        writing = max(usage.seconds - usage.first_token_s, 1e-6)
+        door.side.print(
+            f"{usage.prompt_tokens} tokens read, {usage.completion_tokens} written, first after "
+            f"{usage.first_token_s:.2f} s, then "
+            f"{max(usage.completion_tokens - 1, 0) / writing:.1f} tokens/s"
+        )
 
 
 def _load(door: Door, model: str) -> None:
