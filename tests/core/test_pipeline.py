@@ -35,6 +35,7 @@ from jackfield.testing import Workbench
 from jackfield.trace import Trace
 from jackfield.turn_plugins import TurnPlugins
 from jackfield_loaders.gguf import Gguf
+from jackfield_plugins.templates import Templates
 
 MODEL = "fake-model"
 
@@ -202,7 +203,7 @@ def test_every_hook_takes_part_in_the_order_of_the_design() -> None:
             "filter_stream",
             "transform_reply",
         }
-        assert answer(bench.app, off=("under-test",))[0] == TextEvent("<|im_st")
+        assert answer(bench.app, off=("under-test",))[0] == TextEvent("<|im_s")
 
 
 def test_a_plugin_that_raises_everywhere_changes_nothing(bench: Workbench) -> None:
@@ -302,8 +303,6 @@ def test_what_a_plugin_sets_and_the_loader_lacks_is_left_out(bench: Workbench) -
 
 
 def test_the_stop_texts_of_a_named_template_end_the_reply() -> None:
-    from jackfield_plugins.templates import Templates
-
     with Workbench(Templates, replies=["fine\nUser: and so on"]) as bench:
         assert text_of(answer(bench.app, template="plain")) == "fine"
         own = Turn(
@@ -394,13 +393,14 @@ def test_a_real_model_answers_and_several_turns_run_at_once(paths: Paths, smollm
     shutil.copyfile(smollm2, paths.models / "smollm2.gguf")
     app = Application(paths, entry_points=[])
     app.plugins.register("gguf", Gguf)
+    app.plugins.register("templates", Templates)
     greedy = SamplingParams(temperature=0, max_tokens=16)
     ask = [message("user", "What is the capital of France?")]
     with app.in_thread():
         found: list[str] = []
 
         async def one() -> None:
-            turn = Turn(model="smollm2", messages=ask, sampling=greedy)
+            turn = Turn(model="smollm2", messages=ask, sampling=greedy, template="chatml")
             events = [event async for event in app.pipeline.run(turn)]
             found.append(text_of(events))
 

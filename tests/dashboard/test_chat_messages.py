@@ -116,7 +116,9 @@ def test_a_message_is_deleted_with_what_follows_after_a_question(chat: ChatTab) 
 
 def test_a_message_is_copied_as_it_was_written(chat: ChatTab) -> None:
     chat.choose_model("parrot")
-    chat.ask("costs **$5**\nin `cash`")
+    chat.input.fill("costs **$5**\nin `cash`")
+    chat.page.keyboard.press("Enter")
+    chat.ended()
     chat.menu(chat.questions.last, "Copy")
     expect(chat.page.get_by_text("Copied")).to_be_visible()
     chat.page.wait_for_function(

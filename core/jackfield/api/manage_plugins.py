@@ -58,6 +58,13 @@ def install_plugin(sent: Install, app: App) -> list[Record]:
     return installer.install(sent.spec, upgrade=sent.upgrade, progress=lambda line: None)
 
 
+@router.post("/plugin-discovery")
+def discover_plugins(app: App) -> list[Record]:
+    """Look for plugins that were installed or removed by others, without a restart."""
+    app.plugins.discover()
+    return list_plugins(app)
+
+
 @router.put("/plugin-order")
 def order_plugins(sent: Order, app: App) -> list[Record]:
     """Set the order in which plugins run."""

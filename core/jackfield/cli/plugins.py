@@ -168,6 +168,7 @@ def _add_installing(group: typer.Typer, door: Door) -> None:
         )
         for record in records:
             door.side.print(f"{record.name} is {record.state}. {record.error}", markup=False)
+        _tell_server(door)
 
     @group.command()
     def uninstall(
@@ -181,6 +182,15 @@ def _add_installing(group: typer.Typer, door: Door) -> None:
             plugin, progress=lambda line: door.side.print(line, style="dim", markup=False)
         )
         door.side.print(done, markup=False)
+        _tell_server(door)
+
+
+def _tell_server(door: Door) -> None:
+    """Let a running server look for what has come or gone."""
+    from jackfield.cli.running_server import RunningServer
+
+    if door.paths.server.exists():
+        RunningServer(door.paths).post("/api/plugin-discovery", timeout=60)
 
 
 def _manager(door: Door) -> PluginManager:

@@ -44,20 +44,21 @@ class ReasoningSplitter:
     def __init__(self, *, inside: bool = False, begun: bool = False) -> None:
         self._held = ""
         self._state = "inside" if inside else "text" if begun else "start"
+        self._after_tag = inside  # line breaks that follow a tag belong to it
 
     def feed(self, text: str, logprobs: tuple[TokenLogprob, ...] = ()) -> list[Event]:
         """The events that a piece of the reply makes."""
         if self._state == "text":
-            return [TextEvent(text, logprobs)] if text or logprobs else []
+            return self._text(text, logprobs)
         self._held += text
         if self._state == "start":
             begun = self._held.lstrip()
-            if OPENS.startswith(begun[: len(OPENS)]) and len(begun) < len(OPENS):
+            if len(begun) < len(OPENS) and OPENS.startswith(begun):
                 return []
             if not begun.startswith(OPENS):
                 return self._to_text(logprobs)
-            self._held = begun.removeprefix(OPENS).lstrip("\n")
-            self._state = "inside"
+            self._held = begun.removeprefix(OPENS)
+            self._state, self._after_tag = "inside", True
         return self._inside(logprobs)
 
     def finish(self) -> list[Event]:
@@ -68,14 +69,16 @@ class ReasoningSplitter:
         return [ReasoningEvent(held)] if self._state == "inside" else [TextEvent(held)]
 
     def _inside(self, logprobs: tuple[TokenLogprob, ...]) -> list[Event]:
+        if self._after_tag:
+            self._held = self._held.lstrip("\n")
+            self._after_tag = not self._held
         thought, closed, rest = self._held.partition(CLOSES)
         if closed:
-            self._held = rest.lstrip("\n")
+            self._held, self._after_tag = rest, True
             events: list[Event] = [ReasoningEvent(thought)] if thought else []
             return events + self._to_text(logprobs)
-        keep = next(
-            (n for n in range(len(CLOSES) - 1, 0, -1) if self._held.endswith(CLOSES[:n])), 0
-        )
+        lengths = range(len(CLOSES) - 1, 0, -1)
+        keep = next((size for size in lengths if self._held.endswith(CLOSES[:size])), 0)
         cut = len(self._held) - keep
         thought, self._held = self._held[:cut], self._held[cut:]
         return [ReasoningEvent(thought)] if thought else []
@@ -83,7 +86,14 @@ class ReasoningSplitter:
     def _to_text(self, logprobs: tuple[TokenLogprob, ...]) -> list[Event]:
         self._state = "text"
         held, self._held = self._held, ""
-        return [TextEvent(held, logprobs)] if held or logprobs else []
+        return self._text(held, logprobs)
+
+    def _text(self, text: str, logprobs: tuple[TokenLogprob, ...]) -> list[Event]:
+        if self._after_tag:
+            text = text.lstrip("\n")
+            self._after_tag = not text
+            logprobs = logprobs if text else ()
+        return [TextEvent(text, logprobs)] if text or logprobs else []
 
 
 class ReplyWriter:

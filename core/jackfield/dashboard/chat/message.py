@@ -17,6 +17,7 @@ from jackfield.messages import Passage, UsageEvent
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
+SHORTEST_MEASURED = 0.05  # seconds; a speed over less would be noise
 EDITING = "chat.editing"
 AVATARS = {"user": ":material/person:", "assistant": ":material/graphic_eq:"}
 
@@ -241,6 +242,6 @@ def usage_facts(usage: UsageEvent) -> list[str]:
     """A reply's length and speed in words."""
     facts = [f"{usage.completion_tokens:,} tokens"]
     seconds = usage.seconds - usage.first_token_s
-    if usage.completion_tokens > 1 and seconds > 0:
+    if usage.completion_tokens > 1 and seconds > SHORTEST_MEASURED:
         facts.append(f"{(usage.completion_tokens - 1) / seconds:.1f} tokens/s")
     return [*facts, f"first after {usage.first_token_s:.2f} s"]
