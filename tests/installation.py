@@ -70,7 +70,7 @@ class Installation:
         path = {"PYTHONPATH": str(self._site)} if self._site else {}
         return {**os.environ, "JACKFIELD_HOME": str(self.paths.home), "COLUMNS": "200", **path}
 
-    def command(self, *words: str, home: bool = True) -> list[str]:
+    def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "jackfield", *words]
 
     def popen(self, *words: str, **more: Any) -> subprocess.Popen[str]:
@@ -103,6 +103,11 @@ class Installation:
         lines = [f"{key} = {value}" for key, value in options.items()]
         with self.paths.settings.open("a") as settings:
             settings.write("\n".join([f"[models.{name}.options]", *lines, ""]))
+
+    def disable(self, *plugins: str) -> None:
+        """Switch plugins off by writing it into the settings."""
+        with self.paths.settings.open("a") as settings:
+            settings.writelines(f"[plugins.{name}]\nenabled = false\n" for name in plugins)
 
     @contextmanager
     def serving(self, *words: str) -> Iterator["RunningServer"]:

@@ -14,8 +14,7 @@ def installation(tmp_path_factory, site):
     made.add_fake_loader()
     fake_model(made.paths.models, "parrot")
     offered = ("import-error", "invalid-config", "kills-process", "misspelled-hook")
-    for name in (*offered, "raises-everywhere", "wrong-argument"):
-        made.set(f"plugins.{name}.enabled", "false")
+    made.disable(*offered, "raises-everywhere", "wrong-argument")
     return made
 
 
