@@ -86,8 +86,9 @@ def test_a_reply_is_in_the_database_while_it_streams(bench: Workbench) -> None:
 
     async def look() -> None:
         async with aclosing(bench.app.pipeline.run(turn)) as events:
-            text, began = "", time.monotonic()
+            text, began = "", 0.0
             async for event in events:
+                began = began or time.monotonic()
                 text += event.text if isinstance(event, TextEvent) else ""
                 if time.monotonic() - began > 1.5:
                     seen.append((saved(bench, turn).message.text, text))
