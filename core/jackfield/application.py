@@ -10,6 +10,7 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, version
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from jackfield.pipeline import Pipeline
     from jackfield.templates.templates import Templates
     from jackfield.trace import TraceStore
+
+
+PATIENCE = 5.0
+"""Seconds that replies have to be saved when the application ends."""
 
 
 class Application:
@@ -153,11 +158,21 @@ class Application:
                 self.plugins.life("started", app=self)
                 yield self
             finally:
+                await self._stop_jobs()
                 await self.engine.stop()
                 await anyio.to_thread.run_sync(self.downloads.close)
                 self.plugins.life("stopped")
                 self._portal = None
                 await portal.__aexit__(None, None, None)
+
+    async def _stop_jobs(self) -> None:
+        """End replies that are being written, so that they are saved as stopped, not as failed."""
+        if "jobs" not in vars(self):
+            return
+        self.jobs.stop()
+        with anyio.move_on_after(PATIENCE):
+            while self.jobs.running():
+                await anyio.sleep(0.02)
 
     @contextmanager
     def in_thread(self) -> Iterator[Application]:

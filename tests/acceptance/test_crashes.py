@@ -96,7 +96,7 @@ def test_a_loader_that_crashes_in_load_is_a_clear_503_and_the_server_lives(serve
             server.chat(how, "hello")
         assert caught.value.status_code == 503
         assert caught.value.code == "load_failed"
-        assert repr(how) in caught.value.message
+        assert f"'{how}" in caught.value.message
         words = {"segfault": "segmentation fault", "exit": "exit", "raise": "told to fail"}
         assert words.get(how, "memory") in caught.value.message.lower()
         assert server.answer("parrot", "hello") == "hello"

@@ -46,7 +46,7 @@ def test_it_changes_answers_of_the_command_line_and_is_left_out_there_too(instal
     assert installation.run("run", "parrot", "well").stdout == "WELL!\n"
     assert installation.run("run", "parrot", "well", "--plugins-off", "shout").stdout == "well\n"
     told = installation.run("run", "parrot", "well", "--json")
-    assert json.loads(told.stdout)["plugins"] == ["shout"]
+    assert "shout" in json.loads(told.stdout)["plugins"]
 
 
 def test_options_take_effect_without_a_restart_wherever_they_are_set(installation, server):

@@ -76,7 +76,7 @@ def test_a_request_for_a_model_that_is_loading_waits_for_it(start_server):
 
 
 def test_a_worker_that_dies_in_a_stream_ends_it_with_a_clear_error(start_server):
-    with start_server(frail={"crash_after_tokens": 3}, parrot={}) as server:
+    with start_server(frail={"crash_after_tokens": 3, "delay": 0.2}, parrot={}) as server:
         text = ""
         with pytest.raises(openai.APIError) as caught:
             for chunk in server.chat("one two three four five", model="frail", stream=True):

@@ -100,7 +100,7 @@ def test_a_plugins_own_error_class_arrives_as_the_nearest_known_one() -> None:
 def test_a_foreign_error_arrives_with_its_type_and_message() -> None:
     arrived = unpacked(packed(KeyError("x"), 1, otherwise=LoaderError))
     assert type(arrived) is LoaderError
-    assert arrived.message == "The loader raised KeyError: 'x'"
+    assert arrived.message == "The loader raised KeyError: 'x'."
 
 
 def test_details_may_have_any_names() -> None:

@@ -39,9 +39,7 @@ def asked(app: Application, model: str = "slow") -> Turn:
     """A turn of a new chat."""
     chat = app.conversations.create(model=model)
     node = app.conversations.add(chat.id, None, message("user", "hi"))
-    return Turn(
-        model=model, messages=[message("user", "hi")], conversation=chat.id, parent=node.id
-    )
+    return Turn(model=model, messages=[message("user", "hi")], conversation=chat.id, parent=node.id)
 
 
 def text_of(events: list[Event]) -> str:

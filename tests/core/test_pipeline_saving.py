@@ -323,9 +323,7 @@ def test_a_filter_that_ends_early_ends_the_model_too(bench: Workbench) -> None:
 def with_conversations(bench: Workbench, kind: type[Conversations]) -> Pipeline:
     app = bench.app
     chats = kind(f"sqlite:///{app.paths.database}")
-    return Pipeline(
-        app.plugins, app.engine, app.templates, lambda: chats, app.traces, app.settings
-    )
+    return Pipeline(app.plugins, app.engine, app.templates, lambda: chats, app.traces, app.settings)
 
 
 def within(seconds: float, ready: Callable[[], bool]) -> None:

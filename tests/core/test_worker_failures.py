@@ -141,7 +141,8 @@ def test_a_death_in_mid_stream_fails_every_request_with_what_happened(tmp_path: 
 
 def test_what_was_written_before_the_crash_arrives(tmp_path: Path) -> None:
     async def main() -> None:
-        async with working(tmp_path, replies=["one two six"], crash_after_tokens=2) as worker:
+        told = {"replies": ["one two six"], "crash_after_tokens": 2, "delay": 0.2}
+        async with working(tmp_path, **told) as worker:
             seen = []
             with pytest.raises(WorkerDied, match="SIGSEGV"):
                 async for token in worker.complete(Prompt("x"), SamplingParams()):

@@ -1,22 +1,17 @@
-"""Chat templates: choosing one, and rendering it in a sandbox with limits."""
+"""Chat templates: choosing one, and making a prompt of a conversation with it."""
 
 from __future__ import annotations
 
-import ctypes
-import json
-import threading
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio.to_thread
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from jackfield.errors import TemplateError
 from jackfield.loader import ModelInfo
 from jackfield.messages import Message
+from jackfield.templates.renderer import Renderer
 from jackfield.templates.template import ChatTemplate
 
 if TYPE_CHECKING:
@@ -24,9 +19,12 @@ if TYPE_CHECKING:
 
 OWN = "model"
 """Name of the template that a model brings itself."""
-SECONDS = 2.0
-LONGEST = 4_000_000
-"""Characters a prompt may have."""
+OPEN_END = "\ue0c5\ue0d1"
+"""Stands at the end of a reply that is continued while its prompt is made; never in a text."""
+
+
+Turn: TypeAlias = dict[str, str]
+"""A message as a template is given it."""
 
 
 class Templates:
@@ -34,6 +32,7 @@ class Templates:
 
     def __init__(self, plugins: PluginManager) -> None:
         self._plugins = plugins
+        self._renderer = Renderer()
 
     def names(self) -> list[ChatTemplate]:
         """Named templates, by name."""
@@ -68,6 +67,10 @@ class Templates:
             param="template",
         )
 
+    def warm(self) -> None:
+        """Prepare to render, which takes a moment the first time; returns at once."""
+        self._renderer.warm()
+
     async def render(
         self,
         template: ChatTemplate,
@@ -78,151 +81,69 @@ class Templates:
     ) -> str:
         """The prompt for a conversation.
 
+        A template that refuses a system message (Gemma's) gets it at the beginning of the user's
+        first one: the agent description is the user's will, and must not depend on the model.
+
         Args:
             continue_reply: leave the last message open for the model to go on with.
 
         Raises:
             TemplateError: the template is broken, refuses the messages, or overruns its limits.
         """
-        turns = [{"role": one.role, "content": one.text} for one in messages]
         values = {"bos_token": info.bos, "eos_token": info.eos, "tools": None, "documents": None}
-        open_text = turns.pop()["content"] if continue_reply and turns else ""
-
-        def rendered() -> str:
-            given = {**values, "add_generation_prompt": True}
-            return _limited(lambda: _render_merging(template, turns, given))
-
-        prompt = await anyio.to_thread.run_sync(rendered)
-        if info.adds_bos and info.bos:
+        make = partial(self._continued if continue_reply else self._rendered, template)
+        turns = [_as_given(one) for one in messages]
+        prompt = await anyio.to_thread.run_sync(make, turns, values, abandon_on_cancel=True)
+        if info.adds_bos and info.bos:  # the tokenizer writes it
             prompt = prompt.removeprefix(info.bos)
-        return prompt + open_text
+        return prompt
+
+    def _rendered(
+        self, template: ChatTemplate, turns: Sequence[Turn], values: dict[str, Any]
+    ) -> str:
+        """Render; where a template refuses a system message, put it into the user's first one."""
+        values = {"add_generation_prompt": True, **values}
+        try:
+            return self._renderer.render(
+                template.name, template.source, {**values, "messages": turns}
+            )
+        except TemplateError as error:
+            merged = _merged(turns)
+            if merged is None or error.details.get("reason") not in ("refused", "failed"):
+                raise
+            return self._renderer.render(
+                template.name, template.source, {**values, "messages": merged}
+            )
+
+    def _continued(
+        self, template: ChatTemplate, turns: Sequence[Turn], values: dict[str, Any]
+    ) -> str:
+        """Render with the last message open: as the template writes it, up to where it ends.
+
+        Where the template does not write it out as it is, the text goes after the opening of a
+        reply.
+        """
+        *before, last = turns
+        marked = [*before, {**last, "content": last["content"] + OPEN_END}]
+        try:
+            whole = self._rendered(template, marked, {**values, "add_generation_prompt": False})
+        except TemplateError:
+            whole = ""
+        prompt, found, _ = whole.partition(OPEN_END)
+        if found and last["content"].strip() in prompt:
+            return prompt
+        return self._rendered(template, before, values) + last["content"]
 
 
-def _render_merging(
-    template: ChatTemplate, turns: list[dict[str, str]], values: dict[str, Any]
-) -> str:
-    """Render; where a template refuses a system message, put it into the user's first one."""
-    try:
-        return _render(template, {**values, "messages": turns})
-    except TemplateError:
-        system, *rest = turns or [{"role": ""}]
-        if system["role"] != "system" or not rest or rest[0]["role"] != "user":
-            raise
-        first = {**rest[0], "content": f"{system['content']}\n\n{rest[0]['content']}"}
-        return _render(template, {**values, "messages": [first, *rest[1:]]})
+def _as_given(message: Message) -> Turn:
+    """A message as templates know it."""
+    given = {"role": message.role, "content": message.text}
+    return given | {"reasoning_content": message.reasoning} if message.reasoning else given
 
 
-def _render(template: ChatTemplate, values: dict[str, Any]) -> str:
-    """Render, refusing a prompt that grows past all measure."""
-    pieces, length = [], 0
-    try:
-        compiled = _compiled(template.source)
-        for piece in compiled.generate(strftime_now=_strftime_now, **values):
-            length += len(piece)
-            if length > LONGEST:
-                raise TemplateError(
-                    f"The chat template {template.name!r} made a prompt of more than {LONGEST} "
-                    "characters.",
-                    hint=CHOOSE,
-                )
-            pieces.append(piece)
-    except jinja2.TemplateSyntaxError as error:
-        raise TemplateError(
-            f"The chat template {template.name!r} has a mistake in line {error.lineno}: "
-            f"{error.message}.",
-            hint=CHOOSE,
-        ) from error
-    except jinja2.TemplateError as error:
-        raise TemplateError(
-            f"The chat template {template.name!r} refuses this conversation: {error}", hint=CHOOSE
-        ) from error
-    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, MemoryError) as error:
-        raise TemplateError(
-            f"The chat template {template.name!r} fails on this conversation: {error}.", hint=CHOOSE
-        ) from error
-    return "".join(pieces)
-
-
-CHOOSE = "Choose another template for this model on the Models page, or in the chat."
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja without access to Python's inside, and without texts of gigabytes."""
-
-    intercepted_binops = frozenset({"*", "**", "%"})
-
-    def call_binop(
-        self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any
-    ) -> Any:
-        if operator == "%" and isinstance(left, str):
-            raise jinja2.TemplateRuntimeError("the operator % on texts is not allowed")
-        if operator == "**" and isinstance(right, int | float) and abs(right) > 64:
-            raise jinja2.TemplateRuntimeError("a power of more than 64 is not allowed")
-        if operator == "*":
-            lengths = [len(side) for side in (left, right) if isinstance(side, str | list | tuple)]
-            factors = [side for side in (left, right) if isinstance(side, int)]
-            if lengths and factors and lengths[0] * factors[0] > LONGEST:
-                raise jinja2.TemplateRuntimeError("a text of more than 4 million characters")
-        return super().call_binop(context, operator, left, right)
-
-
-@lru_cache(maxsize=32)
-def _compiled(source: str) -> jinja2.Template:
-    """A template as Transformers' chat templates expect their environment."""
-    environment = _Sandbox(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise
-    return environment.from_string(source)
-
-
-def _raise(message: str) -> NoReturn:
-    raise jinja2.TemplateRuntimeError(message)
-
-
-def _to_json(value: Any, indent: int | None = None) -> str:
-    """JSON without HTML escapes, unlike Jinja's own filter."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _strftime_now(form: str) -> str:
-    return datetime.now().strftime(form)
-
-
-class _Overdue(BaseException):
-    """Raised inside a rendering thread whose time is over; no template can catch it."""
-
-
-def _limited(function: Callable[[], str]) -> str:
-    """Run a function, and break it off when it takes too long.
-
-    Python code in another thread can only be stopped by raising an exception in it, which
-    ``PyThreadState_SetAsyncExc`` does between two bytecodes.
-    """
-    thread = threading.get_ident()
-    lock = threading.Lock()
-    ended = False
-
-    def stop() -> None:
-        with lock:
-            if not ended:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread), ctypes.py_object(_Overdue)
-                )
-
-    timer = threading.Timer(SECONDS, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        result = function()
-        with lock:
-            ended = True
-        return result
-    except _Overdue as error:
-        raise TemplateError(
-            f"The chat template took longer than {SECONDS:g} seconds and was stopped.", hint=CHOOSE
-        ) from error
-    finally:
-        ended = True
-        timer.cancel()
+def _merged(turns: Sequence[Turn]) -> list[Turn] | None:
+    """The messages with a first system message put into the user's first one, if that can be."""
+    if len(turns) < 2 or turns[0]["role"] != "system" or turns[1]["role"] != "user":
+        return None
+    system, first, *rest = turns
+    return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]

@@ -103,11 +103,13 @@ class Child:
     def run(self) -> None:
         """Load when told to, then serve until closed. Never returns."""
         threading.Thread(target=self._reader, name="orders", daemon=True).start()
+        order = self._load.get()
         try:
-            self._model = self._loaded(self._load.get())
+            self._model = self._loaded(order)
         except Exception as error:
             log.exception("The model could not be loaded")
-            self._outlet.send(packed(error, 0, otherwise=LoadFailed))
+            who = f"The loader of {order.files.path.name!r}"
+            self._outlet.send(packed(error, 0, otherwise=LoadFailed, who=who))
             self._leave(1)
         self._outlet.send(frames.Loaded(self._model.info))
         self._closing.wait()

@@ -7,12 +7,15 @@ from jackfield.errors import JackfieldError, LoaderError
 from jackfield.worker.frames import Failed
 
 
-def packed(error: Exception, request: int, *, otherwise: type[JackfieldError]) -> Failed:
-    """An error as a frame; one that is not Jackfield's becomes an ``otherwise``."""
+def packed(
+    error: Exception, request: int, *, otherwise: type[JackfieldError], who: str = "The loader"
+) -> Failed:
+    """An error as a frame; one that is not Jackfield's becomes an ``otherwise`` of ``who``."""
     if isinstance(error, JackfieldError):
         kinds = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, JackfieldError)]
         return Failed(request, kinds, error.message, error.hint, error.details)
-    text = f"The loader raised {type(error).__name__}" + (f": {error}" if str(error) else "")
+    reason = f": {error}" if str(error) else ""
+    text = f"{who} raised {type(error).__name__}{reason.rstrip('.')}."
     hint = "The model's log has the traceback."
     return Failed(request, [otherwise.__name__], text, hint, {})
 

@@ -30,8 +30,8 @@ from jackfield_loaders.gguf.processor import threads
 from jackfield_loaders.gguf.reply import LONGEST_WAIT, Reply
 from jackfield_loaders.gguf.sampling import COMPACT, FIELDS, encodable, request_fields, spellings
 
-WARNINGS = 2
-"""The level of the engine's log at which it tells of errors and warnings."""
+ERRORS = 1
+"""The level of the engine's log at which it tells of errors only: its warnings are many and idle."""
 
 KNOWN_SCHEMAS = 64
 """How many checked JSON schemas are remembered."""
@@ -228,4 +228,4 @@ def _private(parameters: Any, loopback: Loopback) -> None:
     parameters.endpoint_slots = False
     parameters.sse_ping_interval = -1
     parameters.use_jinja = False
-    parameters.verbosity = WARNINGS
+    parameters.verbosity = ERRORS
