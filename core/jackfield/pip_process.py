@@ -59,8 +59,9 @@ class Pip:
         common = ["--no-input", "--no-color", "--disable-pip-version-check"]
         command = [sys.executable, "-P", "-u", "-m", "pip", *common, *arguments]
         lines: list[str] = []
-        with filelock.FileLock(self._home / "pip.lock"):
-            with subprocess.Popen(
+        with (
+            filelock.FileLock(self._home / "pip.lock"),
+            subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -68,16 +69,17 @@ class Pip:
                 text=True,
                 encoding="utf-8",
                 errors="replace",
-            ) as process:
-                try:
-                    for line in process.stdout or ():
-                        if line.strip() and not line.startswith(DULL):
-                            lines.append(line.rstrip())
-                            progress(line.rstrip())
-                    process.wait()
-                finally:  # whoever follows it may have been interrupted
-                    if process.poll() is None:
-                        process.terminate()
+            ) as process,
+        ):
+            try:
+                for line in process.stdout or ():
+                    if line.strip() and not line.startswith(DULL):
+                        lines.append(line.rstrip())
+                        progress(line.rstrip())
+                process.wait()
+            finally:  # whoever follows it may have been interrupted
+                if process.poll() is None:
+                    process.terminate()
         if process.returncode:
             raise self._failure(lines, arguments[-1], what)
 

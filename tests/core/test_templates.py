@@ -13,7 +13,8 @@ from jackfield.manager import PluginManager
 from jackfield.messages import Message, message
 from jackfield.paths import Paths
 from jackfield.settings_store import SettingsStore
-from jackfield.templates.templates import LONGEST, Templates
+from jackfield.templates.sandbox import LONGEST
+from jackfield.templates.templates import Templates
 from jackfield_plugins.templates import Templates as Library
 
 TALK = [

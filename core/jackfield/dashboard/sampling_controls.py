@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from jackfield.sampling import SAMPLERS, SamplingParams
 
 Values: TypeAlias = dict[str, Any]
+Change: TypeAlias = Callable[[str, Any], None]
 
 BASIC = "basic"
 GROUPS = {
@@ -66,7 +67,7 @@ def draw(
     supported: frozenset[str] | None,
     *,
     scope: str,
-    save: Callable[[Values], None],
+    change: Change,
 ) -> None:
     """Draw the basic parameters, and the others that the model honours behind "More".
 
@@ -74,13 +75,13 @@ def draw(
         values: what is set; the other parameters show ``base``.
         supported: fields the loaded model honours; None while no model is loaded.
         scope: a prefix for widget keys; another one begins with fresh widgets.
-        save: is given all values that are set, after a change.
+        change: is called with a parameter's name and its new value.
     """
     every = controls()
     for control in every:
         if control.group == BASIC:
             lacking = supported is not None and control.name not in supported
-            _draw_one(control, values, base, scope, save, disabled=lacking)
+            _draw_one(control, values, base, scope, change, disabled=lacking)
     more = st.expander("More", icon=":material/tune:", key=f"{scope}.more", on_change="rerun")
     if not more.open:
         return
@@ -93,7 +94,7 @@ def draw(
             st.markdown(f"**{GROUPS.get(group, group.capitalize())}**")
             for control in rest:
                 if control.group == group:
-                    _draw_one(control, values, base, scope, save)
+                    _draw_one(control, values, base, scope, change)
 
 
 def _place(group: str) -> tuple[int, str]:
@@ -134,7 +135,7 @@ def _draw_one(
     values: Values,
     base: SamplingParams,
     scope: str,
-    save: Callable[[Values], None],
+    change: Change,
     *,
     disabled: bool = False,
 ) -> None:
@@ -145,8 +146,7 @@ def _draw_one(
     help_ = control.help
     if disabled:
         help_ += "\n\nThe loaded model's loader does not have it."
-    change = partial(_changed, control, key, values, base, save)
-    _widget(control, key, help_, change, disabled)
+    _widget(control, key, help_, partial(_changed, control, key, change), disabled)
     if wrong := st.session_state.get(f"{key}.error"):
         st.caption(f":red[{wrong}]")
 
@@ -237,13 +237,7 @@ def _read(control: Control, shown: Any) -> Any:
     return shown
 
 
-def _changed(
-    control: Control,
-    key: str,
-    values: Values,
-    base: SamplingParams,
-    save: Callable[[Values], None],
-) -> None:
+def _changed(control: Control, key: str, change: Change) -> None:
     """Check what was entered and keep it, or say what is wrong with it."""
     error = f"{key}.error"
     st.session_state.pop(error, None)
@@ -256,10 +250,7 @@ def _changed(
     except ValueError as wrong:
         st.session_state[error] = str(wrong)
         return
-    rest = {name: given for name, given in values.items() if name != control.name}
-    if value != getattr(base, control.name):
-        rest[control.name] = value
-    save(rest)
+    change(control.name, value)
 
 
 def _escaped(line: str) -> str:

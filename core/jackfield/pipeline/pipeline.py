@@ -108,6 +108,8 @@ class Pipeline:
         turn, trace = run.turn, run.trace
         if turn.continues and turn.messages:
             run.writer.begin(turn.messages[-1])
+        if turn.mode == "chat":
+            self._templates.warm()
         await plugins.before_turn(turn, trace)
         async with self._engine.use(turn.model) as model:
             prepared = await self._prepare(run, model, plugins)

@@ -9,11 +9,12 @@ import threading
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from jackfield.errors import TemplateError
-from jackfield.templates import sandbox
 
+SANDBOX = Path(__file__).with_name("sandbox.py")
 SECONDS = 2.0
 """What a template may take."""
 START_SECONDS = 60.0
@@ -35,7 +36,7 @@ class Process:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", sandbox.__file__],
+            [sys.executable, "-P", str(SANDBOX)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

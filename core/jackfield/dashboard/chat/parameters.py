@@ -28,7 +28,7 @@ def draw(app: Application, chat: Conversation) -> None:
         shown.base_sampling(app, chat),
         supported,
         scope=scope,
-        save=lambda values: shown.change(app, chat, sampling=values),
+        change=partial(_change_one, app, chat),
     )
     _draw_template(app, chat, scope)
     with st.container(horizontal=True):
@@ -102,6 +102,15 @@ def _draw_template(app: Application, chat: Conversation, scope: str) -> None:
     )
 
 
+def _change_one(app: Application, chat: Conversation, name: str, value: Any) -> None:
+    """Set one sampling parameter; one that is as without the chat is not kept."""
+    now = shown.latest(app, chat)
+    sampling = {one: given for one, given in now.sampling.items() if one != name}
+    if value != getattr(shown.base_sampling(app, now), name):
+        sampling[name] = value
+    shown.change(app, now, sampling=sampling)
+
+
 def _read(app: Application, chat: Conversation, field: str, key: str) -> None:
     shown.change(app, chat, **{field: st.session_state[key]})
 
@@ -123,6 +132,7 @@ def _reset(app: Application, chat: Conversation) -> None:
 
 
 def _keep(app: Application, chat: Conversation) -> None:
+    chat = shown.latest(app, chat)
     try:
         app.settings.update(
             [

@@ -70,8 +70,19 @@ def show(chat: str) -> None:
         st.query_params.pop(PARAMETER, None)
 
 
+def latest(app: Application, chat: Conversation) -> Conversation:
+    """A chat as it is now: a callback knows it only as it was when its widget was drawn."""
+    if chat.id:
+        return app.conversations.get(chat.id)
+    if _DRAFT not in st.session_state and _SHOWN in st.session_state:
+        return app.conversations.get(st.session_state[_SHOWN])  # it has been saved meanwhile
+    draft: Conversation = st.session_state.get(_DRAFT, chat)
+    return draft
+
+
 def change(app: Application, chat: Conversation, **fields: Any) -> None:
     """Change a chat's model, description, sampling or template, saved or not."""
+    chat = latest(app, chat)
     if chat.id:
         app.conversations.update(chat.id, **fields)
     else:

@@ -33,8 +33,9 @@ def _action(
     @wraps(work)
     def action(app: Application, chat: Conversation, /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
+            chat = shown.latest(app, chat)
             end_running(app, chat)
-            work(app, chat, *args, **kwargs)
+            work(app, shown.latest(app, chat), *args, **kwargs)
         except JackfieldError as error:
             shown.told(error)
 
@@ -57,7 +58,7 @@ def send(app: Application, chat: Conversation, text: str) -> None:
         raise InvalidRequest("The message is empty.", hint="Type something to send.")
     if not chat.model:
         raise InvalidRequest("There is no model to answer.", hint="Get one on the Models page.")
-    chat = app.conversations.get(shown.saved(app, chat).id)
+    chat = shown.saved(app, chat)
     node = app.conversations.add(chat.id, chat.head, message("user", text))
     answer(app, chat, node)
 
