@@ -101,14 +101,15 @@ class Planner:
             loader: a loader's name; "" for the one in the settings, else the best match.
 
         Raises:
-            LoadFailed: none opens it, or the named one does not.
+            InvalidRequest: the named one does not open it, or is not there.
+            LoadFailed: none opens it, or not the one in the settings.
             PluginConflict: several match equally; ``details['owners']`` are the loaders.
         """
         settings = self._settings.value
         loaders = self._plugins.loaders()
         wanted = loader or settings.models.get(entry.name, ModelSettings()).loader
         if wanted:
-            return _named(entry, wanted, loaders)
+            return _named(entry, wanted, loaders, InvalidRequest if loader else LoadFailed)
         matches, troubles = [], []
         for one in loaders.values():
             try:
@@ -134,11 +135,17 @@ class Planner:
         return equal[choice] if len(equal) > 1 else next(iter(equal.values()))
 
 
-def _named(entry: CatalogModel, name: str, loaders: Mapping[str, Loader]) -> tuple[Loader, Match]:
+def _named(
+    entry: CatalogModel,
+    name: str,
+    loaders: Mapping[str, Loader],
+    refusal: type[InvalidRequest | LoadFailed],
+) -> tuple[Loader, Match]:
     if name not in loaders:
-        raise LoadFailed(
+        raise refusal(
             f"There is no loader {name!r}.",
             hint=f"There are: {', '.join(sorted(loaders))}." if loaders else _NO_LOADERS,
+            param="loader",
         )
     try:
         match = loaders[name].probe(entry.files)
@@ -147,10 +154,11 @@ def _named(entry: CatalogModel, name: str, loaders: Mapping[str, Loader]) -> tup
             f"Loader {name!r} failed to look at {entry.name!r}: {type(error).__name__}: {error}"
         ) from error
     if match is None:
-        raise LoadFailed(
+        raise refusal(
             f"Loader {name!r} does not open {entry.name!r}, which is of the format "
             f"{entry.format!r}.",
             hint="Leave the loader out to have the best one chosen.",
+            param="loader",
         )
     return loaders[name], match
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from jackfield.application import Application
 from jackfield.listening import listen, url_of
 from jackfield.security.hosts import EVERYWHERE, is_loopback
@@ -201,7 +203,7 @@ def _uvicorn(asgi: App, app: Application, ready: Callable[[], None]) -> uvicorn.
                 ready()
 
         async def shutdown(self, sockets: list[socket] | None = None) -> None:
-            await asyncio.gather(super().shutdown(sockets), app.engine.stop())
+            await asyncio.gather(super().shutdown(sockets), _end_replies(app))
 
     _join_logs()
     options = uvicorn.Config(
@@ -271,6 +273,15 @@ class _Stop:
     def note(self, number: int, frame: object) -> None:
         """Take a signal."""
         self.asked = True
+
+
+async def _end_replies(app: Application) -> None:
+    """End what is being written: chats of the dashboard are saved as stopped, requests fail."""
+    app.jobs.stop()
+    with anyio.move_on_after(LONGEST_FAREWELL):
+        while app.jobs.running():
+            await anyio.sleep(0.02)
+    await app.engine.stop()
 
 
 def _join_logs() -> None:

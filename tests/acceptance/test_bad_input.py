@@ -126,8 +126,9 @@ def test_a_name_that_leads_out_of_the_folders_finds_nothing(server, name):
     for method, path, body in ROUTES:
         for written in (quote(name, safe=""), quote(name)):
             answer = server.http.request(method, path.format(written), json=body)
-            if answer.headers["content-type"].startswith("text/html"):
-                continue  # the client made the path whole, and it became one of the dashboard
+            if answer.is_redirect or answer.headers.get("content-type", "").startswith("text/html"):
+                assert SECRET not in answer.text  # shortened by the client: the dashboard's now
+                continue
             assert 400 <= answer.status_code < 500, (method, path, answer.status_code)
             assert SECRET not in answer.text and "root:" not in answer.text
     for path, made in BODIES:
@@ -146,7 +147,9 @@ def test_an_imported_chat_cannot_choose_where_it_is_kept(server, installation):
     assert not list(installation.paths.home.parent.rglob("*evil*"))
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1, 2]", b"null", b'"text"', b"\xff\xfe", b"", b"[" * 9000])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[1, 2]", b"null", b'"text"', b"\xff\xfe", b"", b"[" * 9000]
+)
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/api/tokenize"])
 def test_a_body_that_is_not_a_json_object_is_400(server, path, body):
     headers = {"Content-Type": "application/json"}

@@ -6,13 +6,17 @@ import re
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from api_server import PATIENCE
 from jackfield.errors import JackfieldError
 from jackfield.listening import listen, url_of
 from jackfield.testing import fake_model
@@ -170,6 +174,43 @@ def test_the_dashboards_websocket_is_refused_to_other_pages(start_process):
     with pytest.raises(InvalidStatus) as caught:
         connect(address, origin="http://evil.example", subprotocols=protocols, proxy=None)
     assert caught.value.response.status_code == 403
+
+
+def test_streamlits_own_command_runs_the_same_on_this_computer_alone(paths):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    process = subprocess.Popen(
+        [*command, "--server.port", str(port)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "JACKFIELD_HOME": str(paths.home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not paths.server.exists():
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        url = json.loads(paths.server.read_text())["url"]
+        assert url == f"http://127.0.0.1:{port}"
+        assert get(f"{url}/v1/models").json()["object"] == "list"
+        assert get(url, headers=BROWSER).status_code == 200
+        assert get(f"{url}/v1/models", headers={"Host": "evil.example"}).status_code == 403
+        listening = [
+            one.laddr.ip
+            for one in psutil.Process(process.pid).net_connections()
+            if one.status == psutil.CONN_LISTEN
+        ]
+        assert listening == ["127.0.0.1"]
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE)
+        assert not paths.server.exists()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(PATIENCE)
 
 
 def test_a_killed_server_leaves_a_folder_that_the_next_one_takes(start_process):

@@ -161,7 +161,7 @@ def test_what_cannot_be_loaded_says_so_at_once(paths: Paths) -> None:
         with pytest.raises(ModelNotFound) as caught:
             await bench.engine.load("parot")
         assert caught.value.details["nearest"] == "parrot"
-        with pytest.raises(LoadFailed, match="no loader 'nope'"):
+        with pytest.raises(InvalidRequest, match="no loader 'nope'"):
             bench.engine.begin_load("parrot", loader="nope")
         (paths.models / "parrot.fake").write_text("not JSON", encoding="utf-8")
         with pytest.raises(ModelFileError, match=r"parrot\.fake"):

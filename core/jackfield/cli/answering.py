@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -44,6 +45,11 @@ class Answer:
         self.done: DoneEvent | None = None
         self.notices: list[str] = []
 
+    @property
+    def stopped(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return self.done is not None and self.done.finish_reason == "cancelled"
+
 
 def answer(door: Door, turn: Turn, *, quiet: bool = False) -> Answer:
     """Run a turn and show it as it comes; Ctrl-C stops the reply and keeps what there is.
@@ -57,7 +63,7 @@ def answer(door: Door, turn: Turn, *, quiet: bool = False) -> Answer:
     job = door.app.jobs.start(turn)
     got = Answer()
     held = door.app.pipeline.holds_reply(turn)
-    for event in _events(job, door):
+    for event in _watched(_events(job), door, quiet=quiet):
         _take(got, event)
         if isinstance(event, ErrorEvent):
             if got.text and not quiet and not held:
@@ -75,6 +81,8 @@ def answer(door: Door, turn: Turn, *, quiet: bool = False) -> Answer:
     if not quiet:
         sys.stdout.write((got.text if held else "") + "\n")
         sys.stdout.flush()
+    if got.stopped:
+        door.side.print("Stopped.", style="dim")
     return got
 
 
@@ -95,18 +103,32 @@ def preset_params(door: Door, name: str) -> SamplingParams:
     )
 
 
-def _events(job: Job, door: Door) -> Iterator[Event]:
-    """The job's events; Ctrl-C cancels it once."""
-    seen = 0
-    while True:
-        try:
-            for event in job.follow(seen):
-                seen = len(job.events)
-                yield event
-            return
-        except KeyboardInterrupt:
-            door.side.print("\nStopped.")
-            job.cancel()
+def _events(job: Job) -> Iterator[Event]:
+    """The job's events. Ctrl-C stops the reply, of which nothing is lost; a second one leaves."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        job.cancel()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield from job.follow()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _watched(events: Iterator[Event], door: Door, *, quiet: bool) -> Iterator[Event]:
+    """The events; on a terminal, with a sign of life until the first that is shown."""
+    waiting = door.side.status("Thinking")
+    if not quiet:
+        waiting.start()
+    try:
+        for event in events:
+            if not isinstance(event, UsageEvent):
+                waiting.stop()
+            yield event
+    finally:
+        waiting.stop()
 
 
 def _take(got: Answer, event: Event) -> None:

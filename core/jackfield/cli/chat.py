@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,6 +40,9 @@ def add(cli: typer.Typer, door: Door) -> None:
         with door.app.in_thread() as app:
             name = app.catalog.find(model or settings.model or _only_model(door)).name
             description = settings.agent_description if system is None else system
+            if sys.stdin.isatty():
+                with contextlib.suppress(ImportError):
+                    import readline  # noqa: F401 - gives input() its line editing
             session = Session(door, name, description, preset_params(door, preset))
             door.side.print(f"{name}. /help shows what you can do.", style="dim")
             while session.step():
@@ -57,7 +62,7 @@ class Session:
     def step(self) -> bool:
         """Read a line and do what it says; False at the end."""
         try:
-            line = input("> ").strip()
+            line = input("> " if sys.stdin.isatty() else "").strip()
         except (EOFError, KeyboardInterrupt):
             return False
         if not line:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from jackfield.cli.door import Door, confirmed
+from jackfield.errors import InvalidRequest, JackfieldError
 
 
 def add(cli: typer.Typer, door: Door) -> None:
@@ -33,9 +34,16 @@ def add(cli: typer.Typer, door: Door) -> None:
         door.table(rows, ("id", "changed", "title"), "No chats. Begin one: jackfield chat")
 
     @group.command()
-    def show(id_: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    def show(
+        id_: Annotated[str, typer.Argument(metavar="ID")],
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+    ) -> None:
         """Print a chat."""
-        for node in door.app.conversations.path(_whole(door, id_)):
+        path = door.app.conversations.path(_whole(door, id_))
+        if as_json:
+            door.json([{"role": one.message.role, "text": one.message.text} for one in path])
+            return
+        for node in path:
             door.screen.print(f"[bold]{node.message.role}[/bold]")
             door.screen.print(node.message.text + "\n", markup=False)
 
@@ -49,7 +57,10 @@ def add(cli: typer.Typer, door: Door) -> None:
         if to is None:
             typer.echo(data.decode())
         else:
-            to.write_bytes(data)
+            try:
+                to.write_bytes(data)
+            except OSError as error:
+                raise JackfieldError(f"{str(to)!r} cannot be written: {error.strerror}.") from error
             door.side.print(f"Written to {to}.")
 
     @group.command("import")
@@ -74,4 +85,9 @@ def _whole(door: Door, start: str) -> str:
     """The id that begins with some letters, or those letters."""
     chats = door.app.conversations.list(limit=100_000)
     fitting = [chat.id for chat in chats if chat.id.startswith(start)]
-    return fitting[0] if len(fitting) == 1 else start
+    if len(fitting) > 1:
+        raise InvalidRequest(
+            f"{len(fitting)} chats have an id that begins with {start!r}.",
+            hint="Write more of it: jackfield conversations list",
+        )
+    return fitting[0] if fitting else start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -65,10 +66,14 @@ def examine(door: Door) -> Iterator[Finding]:
         _database,
         _port,
     )
+    told: set[str] = set()
     for check in checks:
         try:
             yield from check(door)
         except JackfieldError as error:
+            if error.message in told:
+                continue  # what cannot be looked at for the same reason is no news
+            told.add(error.message)
             name = check.__name__.strip("_").replace("_", " ")
             yield Finding("fail", name, error.message, error.hint)
 
@@ -136,8 +141,9 @@ def _database(door: Door) -> Iterator[Finding]:
 
 def _port(door: Door) -> Iterator[Finding]:
     server = door.app.settings.value.server
-    if door.paths.server.exists():
-        yield Finding("ok", "server", "one is running on this data folder")
+    running = _running(door)
+    if running:
+        yield Finding("ok", "server", f"one is running on this data folder: {running}")
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -148,3 +154,14 @@ def _port(door: Door) -> Iterator[Finding]:
             yield Finding("warn", "port", text, "Choose another: jackfield serve --port 7861")
             return
     yield Finding("ok", "port", f"{server.port} is free")
+
+
+def _running(door: Door) -> str:
+    """Address of the server of this data folder; "" when none runs, or it was killed."""
+    import psutil
+
+    try:
+        note = json.loads(door.paths.server.read_text(encoding="utf-8"))
+        return str(note["url"]) if psutil.pid_exists(int(note["pid"])) else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

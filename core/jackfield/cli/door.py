@@ -115,6 +115,14 @@ def human_size(size: float) -> str:
     return f"{size:.1f} TB"
 
 
+def human_number(number: int) -> str:
+    """A large number as people say it: ``135M``, ``1.5B``; "" for none."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return str(number) if number else ""
+
+
 def confirmed(question: str, *, yes: bool) -> None:
     """Ask before something that cannot be undone.
 

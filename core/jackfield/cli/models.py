@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
-from jackfield.cli.door import Door, confirmed, human_size
-from jackfield.errors import JackfieldError
+from jackfield.cli.config import parsed
+from jackfield.cli.door import Door, confirmed, human_number, human_size
+from jackfield.errors import InvalidRequest, JackfieldError
 
 if TYPE_CHECKING:
     from jackfield.catalog.downloads import Download
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON")]
 Name = Annotated[str, typer.Argument(metavar="MODEL")]
+Loader = Annotated[str, typer.Option(help="Loader; empty: the best match")]
+Option = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Load option; may be given several times"),
+]
 
 
 def add(cli: typer.Typer, door: Door) -> None:
@@ -30,22 +37,36 @@ def _add_listing(group: typer.Typer, door: Door) -> None:
     @group.command("list")
     def list_(as_json: Json = False) -> None:
         """Models on this computer."""
+        from jackfield.cli.running_server import loaded_models
+
         models = door.app.catalog.scan()
+        loaded = loaded_models(door.paths)
         if as_json:
-            door.json([_described(door, model) for model in models])
+            door.json([{**_described(door, one), "loaded": one.name in loaded} for one in models])
             return
         rows = [
             (
                 model.name,
                 human_size(model.size),
+                human_number(model.parameters),
                 model.quantization,
                 f"{model.context_length:,}" if model.context_length else "",
                 model.architecture,
                 "broken" if model.error else _loader(door, model),
+                "yes" if model.name in loaded else "",
             )
             for model in models
         ]
-        heads = ("name", "size", "quantization", "context", "architecture", "loader")
+        heads = (
+            "name",
+            "size",
+            "parameters",
+            "quantization",
+            "context",
+            "architecture",
+            "loader",
+            "loaded",
+        )
         door.table(rows, heads, "No model is here yet. Fetch one: jackfield models pull smollm2")
         for model in models:
             if model.error:
@@ -64,9 +85,11 @@ def _add_listing(group: typer.Typer, door: Door) -> None:
                 door.screen.print(str(value), markup=False)
 
     @group.command()
-    def estimate(model: Name, loader: str = "", as_json: Json = False) -> None:
+    def estimate(
+        model: Name, loader: Loader = "", option: Option = None, as_json: Json = False
+    ) -> None:
         """Memory that a model will need, against what is free."""
-        needed, free = door.app.engine.estimate(model, loader=loader)
+        needed, free = door.app.engine.estimate(model, loader=loader, options=_options(option))
         if as_json:
             door.json({"needed": needed, "total": needed.total, "free": free})
             return
@@ -84,9 +107,13 @@ def _add_fetching(group: typer.Typer, door: Door) -> None:
     @group.command()
     def pull(
         model: Annotated[str, typer.Argument(help="What to fetch; empty: what there is")] = "",
+        as_json: Json = False,
     ) -> None:
-        """Fetch a model."""
+        """Fetch a model, or list those that can be fetched."""
         downloads = door.app.downloads
+        if not model and as_json:
+            door.json([{"source": source, **_plain(offer)} for source, offer in downloads.offers()])
+            return
         if not model:
             rows = [
                 (offer.name, human_size(offer.size), offer.license, offer.title, offer.description)
@@ -97,6 +124,8 @@ def _add_fetching(group: typer.Typer, door: Door) -> None:
             return
         source, offer = downloads.find_offer(model)
         fetched = _fetch(door, source, offer.name)
+        if as_json:
+            door.json(_described(door, fetched))
         door.side.print(f"{fetched.name} is here. Try: jackfield run {fetched.name} 'Hello'")
 
     @group.command()
@@ -104,7 +133,14 @@ def _add_fetching(group: typer.Typer, door: Door) -> None:
         model: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False
     ) -> None:
         """Delete a model's files."""
+        from jackfield.cli.running_server import loaded_models
+
         found = door.app.catalog.find(model)
+        if found.name in loaded_models(door.paths):
+            raise InvalidRequest(
+                f"The model {found.name!r} is loaded in the running server.",
+                hint=f"Unload it first: jackfield models unload {found.name}",
+            )
         confirmed(f"Delete {found.name} ({human_size(found.size)})?", yes=yes)
         door.app.catalog.remove(found.name)
         door.side.print(f"{found.name} is deleted.")
@@ -114,10 +150,8 @@ def _add_loading(group: typer.Typer, door: Door) -> None:
     @group.command()
     def load(
         model: Name,
-        loader: Annotated[str, typer.Option(help="Loader; empty: the best match")] = "",
-        option: Annotated[
-            list[str] | None, typer.Option(help="Load option, NAME=VALUE; may be repeated")
-        ] = None,
+        loader: Loader = "",
+        option: Option = None,
     ) -> None:
         """Load a model in the running server."""
         from urllib.parse import quote
@@ -125,7 +159,7 @@ def _add_loading(group: typer.Typer, door: Door) -> None:
         from jackfield.cli.running_server import RunningServer
 
         name = door.app.catalog.find(model).name
-        sent = {"loader": loader, "options": _options(option or [])}
+        sent = {"loader": loader, "options": _options(option)}
         server = RunningServer(door.paths)
         with door.side.status(f"Loading {name}"):
             got = server.post(f"/api/models/{quote(name, safe='')}/load?wait=true", sent)
@@ -200,15 +234,19 @@ def _loader(door: Door, model: CatalogModel) -> str:
         return "?"
 
 
-def _options(words: list[str]) -> dict[str, Any]:
-    """``NAME=VALUE`` with values as TOML writes them, or as plain text."""
-    import tomllib
-
+def _options(words: list[str] | None) -> dict[str, Any] | None:
+    """``NAME=VALUE`` with values as TOML writes them, or as plain text; None: as they are set."""
+    if not words:
+        return None
     options: dict[str, Any] = {}
     for word in words:
-        name, _, text = word.partition("=")
-        try:
-            options[name] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            options[name] = text
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise InvalidRequest(f"The load option {word!r} is not of the form NAME=VALUE.")
+        options[name.replace("-", "_")] = parsed(text)
     return options
+
+
+def _plain(struct: msgspec.Struct) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(struct)
+    return plain

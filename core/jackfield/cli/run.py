@@ -84,6 +84,8 @@ def _run(door: Door, turn: Turn, *, as_json: bool, verbose: bool) -> None:
             f"{usage.first_token_s:.2f} s, then "
             f"{max(usage.completion_tokens - 1, 0) / writing:.1f} tokens/s"
         )
+    if got.stopped:
+        raise typer.Exit(130)
 
 
 def _load(door: Door, model: str) -> None:

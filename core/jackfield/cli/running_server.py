@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jackfield.errors import JackfieldError
+from jackfield.errors import InvalidRequest, JackfieldError
 from jackfield.paths import Paths
 
 
@@ -19,26 +19,36 @@ class RunningServer:
     def __init__(self, paths: Paths) -> None:
         try:
             note = json.loads(paths.server.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            self._url, self._key = str(note["url"]), str(note["admin_key"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise JackfieldError(
-                "No server is running on this data folder.",
+                f"No server is running on the data folder {str(paths.home)!r}.",
                 hint="Start one: jackfield serve. ('jackfield run' loads a model by itself.)",
             ) from error
-        self._url = note["url"]
-        self._key = note["admin_key"]
 
-    def post(self, path: str, body: Any = None, *, timeout: float | None = None) -> Any:
-        """Send something and return the answer.
+    def post(self, path: str, body: Any = None) -> Any:
+        """Send something and return the answer, however long it takes.
 
         Raises:
             JackfieldError: the server cannot be reached, or it refused.
         """
+        return self._ask("POST", path, body, None)
+
+    def get(self, path: str) -> Any:
+        """Ask for something that is there at once.
+
+        Raises:
+            JackfieldError: the server cannot be reached, or it refused.
+        """
+        return self._ask("GET", path, None, 5.0)
+
+    def _ask(self, method: str, path: str, body: Any, timeout: float | None) -> Any:
         import httpx
 
         headers = {"Authorization": f"Bearer {self._key}"}
         try:
             with httpx.Client(base_url=self._url, trust_env=False, timeout=timeout) as client:
-                answer = client.post(path, json=body, headers=headers)
+                answer = client.request(method, path, json=body, headers=headers)
         except httpx.HTTPError as error:
             raise JackfieldError(
                 f"The server at {self._url} does not answer: {error}.",
@@ -47,7 +57,20 @@ class RunningServer:
         if answer.is_success:
             return answer.json()
         try:
-            message = answer.json()["error"]["message"]
-        except (ValueError, KeyError, TypeError):
-            message = f"The server answered {answer.status_code}."
-        raise JackfieldError(message)
+            told = answer.json()["error"]
+            hint = str(told.get("hint", ""))
+            message = str(told["message"]).removesuffix(hint).strip()
+        except (ValueError, KeyError, TypeError, AttributeError):
+            hint, message = "", f"The server answered {answer.status_code}."
+        raise (InvalidRequest if answer.status_code == 400 else JackfieldError)(message, hint=hint)
+
+
+def loaded_models(paths: Paths) -> set[str]:
+    """Names of the models in the memory of the running server; none when no server runs."""
+    if not paths.server.exists():
+        return set()
+    try:
+        residents = RunningServer(paths).get("/api/residents")
+    except JackfieldError:
+        return set()
+    return {str(one["model"]) for one in residents if one["state"] != "failed"}

@@ -7,13 +7,15 @@ import json
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import ValidationError
 
 from jackfield.errors import InvalidRequest
 from jackfield.sampling import SamplingParams
+
+METAVARS = {"logit_bias": "TOKEN=BIAS", "json_schema": "JSON|FILE", "grammar": "GBNF|FILE"}
 
 
 def with_sampling(function: Callable[..., None]) -> Callable[..., None]:
@@ -52,8 +54,8 @@ def checked(values: dict[str, Any]) -> SamplingParams:
             values["logit_bias"] = _biases(values["logit_bias"])
         if "json_schema" in values:
             values["json_schema"] = _schema(values["json_schema"])
-        if "mirostat" in values:
-            values["mirostat"] = int(values["mirostat"])
+        if "grammar" in values:
+            values["grammar"] = _grammar(values["grammar"])
         return SamplingParams(**values)
     except ValidationError as error:
         first = error.errors()[0]
@@ -70,7 +72,8 @@ def _flag(name: str) -> inspect.Parameter:
     panel = str(extra["group"]).capitalize() if isinstance(extra, dict) else "Sampling"
     option = typer.Option(
         "--" + name.replace("_", "-"),
-        help=field.description,
+        metavar=METAVARS.get(name) or _metavar(kind),
+        help=str(field.description).replace("One per line.", "May be given several times."),
         rich_help_panel=f"Sampling: {panel.lower()}",
         show_default=False,
     )
@@ -86,15 +89,29 @@ def _flag(name: str) -> inspect.Parameter:
 def _kind(annotation: Any) -> Any:
     """The type a flag takes for a field's type."""
     inner = [one for one in get_args(annotation) if one is not type(None)]
+    if get_origin(annotation) is Literal:
+        return type(inner[0]) | None
     if get_origin(annotation) in (list, dict):
-        return list[str] | None if annotation != dict[str, Any] else str | None
-    if inner and annotation in (int | None, float | None):
+        return list[str] | None
+    if annotation in (int | None, float | None):
         return annotation
-    if annotation == dict[str, Any] | None:
-        return str | None
-    if annotation in (int, float, bool, str):
-        return annotation | None
-    return str | None
+    return annotation | None if annotation in (int, float, bool, str) else str | None
+
+
+def _metavar(kind: Any) -> str | None:
+    """What stands for the value in the help; None for a switch, which has none."""
+    words = {int | None: "NUMBER", float | None: "NUMBER", bool | None: None}
+    return words.get(kind, "TEXT")
+
+
+def _grammar(text: str) -> str:
+    """A grammar, or the file it stands in."""
+    if "::=" in text:
+        return text
+    try:
+        return Path(text).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"--grammar takes a GBNF grammar or a file: {error}.") from error
 
 
 def _biases(words: list[str]) -> dict[int, float]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 import threading
+import time
 import weakref
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jackfield.errors import TemplateError
 
@@ -66,30 +68,44 @@ class Process:
                     pipe.close()
 
     def _exchange(self, request: bytes, seconds: float) -> bytes:
+        """Send a request and wait for its answer, a line."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        late = threading.Event()
+        with suppress(OSError):  # it has ended: nothing can be read then
+            stdin.write(request)
+            stdin.flush()
+        began = time.monotonic()
+        with _alarm(stdout, seconds, self._process.kill):
+            line: bytes = stdout.readline()
+        if line.endswith(b"\n"):
+            return line
+        raise Stopped if time.monotonic() - began >= seconds else Gone
 
-        def stop() -> None:
-            late.set()
-            self._process.kill()
 
+if sys.platform == "win32":
+
+    @contextmanager
+    def _alarm(_answers: IO[bytes], seconds: float, stop: Callable[[], None]) -> Iterator[None]:
+        """Call ``stop`` if the answer is not there in time."""
         timer = threading.Timer(seconds, stop)
         timer.daemon = True
         timer.start()
         try:
-            with suppress(OSError):  # it has ended: nothing can be read then
-                stdin.write(request)
-                stdin.flush()
-            line = stdout.readline()
+            yield
         finally:
             timer.cancel()
-        if late.is_set():
-            raise Stopped
-        if not line.endswith(b"\n"):
-            raise Gone
-        return line
+
+else:
+
+    @contextmanager
+    def _alarm(answers: IO[bytes], seconds: float, stop: Callable[[], None]) -> Iterator[None]:
+        """Call ``stop`` if the answer is not there in time; spares the thread of a timer."""
+        poll = select.poll()
+        poll.register(answers, select.POLLIN)
+        if not poll.poll(seconds * 1000):
+            stop()
+        yield
 
 
 class Renderer:

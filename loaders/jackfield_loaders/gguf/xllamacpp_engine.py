@@ -31,7 +31,7 @@ from jackfield_loaders.gguf.reply import LONGEST_WAIT, Reply
 from jackfield_loaders.gguf.sampling import COMPACT, FIELDS, encodable, request_fields, spellings
 
 ERRORS = 1
-"""The level of the engine's log at which it tells of errors only: its warnings are many and idle."""
+"""The level of the engine's log at which it tells of errors only; its warnings are many."""
 
 KNOWN_SCHEMAS = 64
 """How many checked JSON schemas are remembered."""

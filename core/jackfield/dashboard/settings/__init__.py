@@ -116,8 +116,9 @@ def _draw_buttons(app: Application, drawn: Mapping[str, Any], now: Mapping[str, 
         show_error(failed)
     if not save and not reset:
         return
+    defaults = Settings().model_dump(mode="json")
     changes = [
-        (key, None if reset else value)
+        (key, None if reset or value == _at(defaults, key) else value)
         for key, value in _leaves(drawn)
         if reset or value != _at(now, key)
     ]

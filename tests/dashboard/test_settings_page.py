@@ -1,0 +1,151 @@
+"""What the Settings page shows and does, without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from jackfield.application import Application
+from jackfield.dashboard.current import attach
+from jackfield.paths import Paths
+from jackfield.testing import FakePlugin, fake_model
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Application]:
+    app = Application(Paths(tmp_path), entry_points=[])
+    app.paths.make()
+    app.plugins.register("fake", FakePlugin)
+    with app.in_thread():
+        attach(app)
+        yield app
+
+
+def script() -> None:
+    from jackfield.dashboard import settings
+    from jackfield.dashboard.current import application
+
+    settings.draw(application())
+
+
+def run(test: AppTest) -> AppTest:
+    test.run()
+    assert not test.exception
+    return test
+
+
+def page() -> AppTest:
+    return run(AppTest.from_function(script, default_timeout=30))
+
+
+def press(test: AppTest, label: str) -> AppTest:
+    next(one for one in test.button if one.label == label).click()
+    return run(test)
+
+
+def key(section: str, field: str, version: int = 0) -> str:
+    return f"settings:{section}:{version}:{field}"
+
+
+def words(test: AppTest) -> str:
+    kinds = (test.markdown, test.caption, test.error, test.warning, test.info)
+    return "\n".join(one.value for kind in kinds for one in kind)
+
+
+def test_saving_an_untouched_page_writes_nothing(app: Application) -> None:
+    press(page(), "Save")
+    assert not app.paths.settings.exists()
+
+
+def test_each_section_is_saved(app: Application, tmp_path: Path) -> None:
+    test = page()
+    test.toggle(key=key("general", "offline")).set_value(True)
+    test.number_input(key=key("engine", "idle_minutes")).set_value(15)
+    test.text_area(key=key("chat", "agent_description")).set_value("You are a pirate.")
+    test.text_area(key=key("folders", "model_folders")).set_value(f"{tmp_path}\n")
+    press(test, "Save")
+    value = app.settings.value
+    assert value.offline is True
+    assert value.engine.idle_minutes == 15
+    assert value.chat.agent_description == "You are a pirate."
+    assert value.model_folders == [str(tmp_path)]
+    assert not test.info
+
+
+def test_what_needs_a_restart_says_so_until_it_is_as_before(app: Application) -> None:
+    test = page()
+    test.number_input(key=key("server", "port")).set_value(8080)
+    press(test, "Save")
+    assert app.settings.value.server.port == 8080
+    assert "Port" in test.info[0].value
+    test.number_input(key=key("server", "port", 1)).set_value(7860)
+    press(test, "Save")
+    assert not test.info
+
+
+def test_a_value_can_be_reset_to_its_default(app: Application) -> None:
+    app.settings.set("server.port", 9000)
+    test = press(press(page(), "Reset"), "Save")
+    assert app.settings.value.server.port == 7860
+    assert "port" not in app.paths.settings.read_text()  # so that a later default counts
+    assert "Reset" not in [one.label for one in test.button]
+
+
+def test_returning_to_defaults_leaves_models_and_plugins_alone(app: Application) -> None:
+    app.settings.set("server.port", 9000)
+    app.settings.set("chat.sampling", {"temperature": 0.2})
+    app.settings.set(("models", "parrot", "alias"), "polly")
+    press(page(), "Return to defaults")
+    value = app.settings.value
+    assert value.server.port == 7860
+    assert value.models["parrot"].alias == "polly"
+    assert value.chat.sampling == {"temperature": 0.2}
+
+
+def test_what_was_changed_elsewhere_is_shown_and_not_undone(app: Application) -> None:
+    test = page()
+    app.settings.set("server.port", 9000)
+    run(test)
+    test.toggle(key=key("general", "offline")).set_value(True)
+    press(test, "Save")
+    assert app.settings.value.server.port == 9000
+
+
+def test_models_and_presets_are_choices(app: Application) -> None:
+    fake_model(app.paths.models, "parrot")
+    app.settings.set("chat.preset", "gone-preset")
+    test = page()
+    test.get_by_key(key("chat", "model")).set_value("parrot")
+    press(test, "Save")
+    assert app.settings.value.chat.model == "parrot"
+    assert app.settings.value.chat.preset == "gone-preset"
+
+
+def test_a_broken_settings_file_is_said_and_left_alone(app: Application) -> None:
+    test = page()
+    app.paths.settings.write_text("[server\nport = 1")
+    run(test)
+    assert "settings.toml" in test.error[0].value.replace("\\", "")
+    test.toggle(key=key("general", "offline")).set_value(True)
+    press(test, "Save")
+    assert app.paths.settings.read_text() == "[server\nport = 1"
+
+
+def test_the_example_call_names_a_model_that_is_here(app: Application) -> None:
+    fake_model(app.paths.models, "parrot")
+    test = page()
+    assert test.code[0].value == "http://127.0.0.1:7860/v1"
+    assert '"model": "parrot"' in test.code[1].value
+    test.get("segmented_control")[-1].set_value("Python")
+    run(test)
+    assert 'base_url="http://127.0.0.1:7860/v1"' in test.code[1].value
+    compile(test.code[1].value, "example", "exec")
+
+
+def test_the_page_says_where_things_are(app: Application) -> None:
+    said = words(page())
+    for path in (app.paths.models, app.paths.settings, app.paths.database, app.paths.logs):
+        assert str(path) in said
