@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jackfield.conversations import Conversations
 
 LONGEST_TEXT = 20_000
+LONGEST_PROMPT = 40_000
 KEPT = 500
 
 
@@ -40,7 +41,7 @@ class Trace(msgspec.Struct):
         started: seconds since the epoch.
         lines: one for each call of a hook, in order.
         plugins: names of the plugins that took part.
-        prompt: as the model read it.
+        prompt: as the model read it; of a very long one the beginning and the end.
         sampling: the fields that were not neutral, after all changes.
         dropped: in words, what did not fit or was not honoured.
         sources: the passages that were given to the model.
@@ -81,6 +82,15 @@ class Trace(msgspec.Struct):
         )
         if plugin not in self.plugins:
             self.plugins.append(plugin)
+
+
+def shortened(prompt: str) -> str:
+    """A prompt as a trace keeps it: what lies between its first and last 20,000 is counted."""
+    left_out = len(prompt) - LONGEST_PROMPT
+    if left_out <= 0:
+        return prompt
+    half = LONGEST_PROMPT // 2
+    return f"{prompt[:half]}\n[... {left_out} characters ...]\n{prompt[-half:]}"
 
 
 class TraceStore:

@@ -27,7 +27,7 @@ def test_commands_work_beside_a_running_server(installation):
         assert installation.run("run", "parrot", "hello").stdout == "hello\n"
         loaded = installation.run("models", "load", "parrot", "--option", "n_ctx=512")
         assert loaded.returncode == 0, loaded.stderr
-        assert server.resident("parrot")["options"] == {"n_ctx": 512}
+        assert server.resident("parrot")["options"]["n_ctx"] == 512
         unloaded = installation.run("models", "unload", "parrot")
         assert unloaded.returncode == 0
         assert "before" in unloaded.stderr and "after" in unloaded.stderr

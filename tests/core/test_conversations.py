@@ -1,5 +1,6 @@
 """Chats in the database."""
 
+import json
 import subprocess
 import sys
 import time
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from jackfield.conversations import Conversations
+from jackfield.conversations.tables import CONVERSATIONS, NODES
 from jackfield.errors import ConversationNotFound, InvalidRequest, JackfieldError
 from jackfield.messages import UsageEvent, message
-from jackfield.trace import Trace
+from jackfield.trace import Trace, shortened
 
 
 @pytest.fixture
@@ -181,9 +183,141 @@ def test_a_database_of_a_newer_version_is_refused_unharmed(tmp_path: Path) -> No
         Conversations(f"sqlite:///{path}").list()
 
 
-def test_a_thousand_chats_are_listed_without_reading_their_messages(chats: Conversations) -> None:
-    ids = [talk(chats, f"question {number}", "x" * 200)[0] for number in range(300)]
-    started = time.perf_counter()
-    listed = chats.list(limit=50)
-    assert [chat.id for chat in listed] == ids[::-1][:50]
-    assert time.perf_counter() - started < 2
+def test_a_database_that_is_none_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "chats.db"
+    path.write_bytes(b"something else entirely" * 100)
+    with pytest.raises(JackfieldError, match="cannot be opened") as caught:
+        Conversations(f"sqlite:///{path}").list()
+    assert "move it away" in caught.value.hint
+    assert path.read_bytes() == b"something else entirely" * 100
+
+
+def test_a_thousand_chats_of_fifty_messages_are_listed_at_once(chats: Conversations) -> None:
+    first = chats.create(title="Die Straße", model="m")
+    chats.add(first.id, None, message("user", "Grüße aus ÖSTERREICH"))
+    fill(chats, first.id, copies=999, messages=50)
+    began = time.perf_counter()
+    listed = chats.list(limit=1000)
+    assert time.perf_counter() - began < 1
+    assert len(listed) == 1000
+    began = time.perf_counter()
+    assert [chat.id for chat in chats.list("grüße österreich")] == [first.id]
+    assert [chat.id for chat in chats.list("STRASSE")] == [first.id]
+    assert time.perf_counter() - began < 10
+
+
+def fill(chats: Conversations, like: str, *, copies: int, messages: int) -> None:
+    """Many copies of a chat, each with so many copies of its messages."""
+    with chats._engine.begin() as database:
+        (chat,) = database.execute(CONVERSATIONS.select().where(CONVERSATIONS.c.id == like))
+        (node,) = database.execute(NODES.select().where(NODES.c.conversation == like))
+        plain = {"title": "x", "search": "some words"}
+        database.execute(
+            CONVERSATIONS.insert(),
+            [{**chat._mapping, **plain, "id": f"c{number}"} for number in range(copies)],
+        )
+        database.execute(
+            NODES.insert(),
+            [
+                {
+                    **node._mapping,
+                    "id": f"n{number}-{place}",
+                    "conversation": f"c{number}",
+                    "search": "other words",
+                }
+                for number in range(copies)
+                for place in range(messages)
+            ],
+        )
+
+
+def test_two_processes_make_one_database_and_write_to_it_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'chats.db'}"
+    program = (
+        "import sys; from jackfield.conversations import Conversations\n"
+        "from jackfield.messages import message\n"
+        "chats = Conversations(sys.argv[1])\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "chat = chats.list()[0].id if sys.argv[2:] else chats.create().id\n"
+        "for number in range(100):\n"
+        "    node = chats.add(chat, None, message('user', f'{number}'))\n"
+        "    chats.write(node.id, message=message('user', f'{number} done'))\n"
+    )
+    shared = Conversations(f"sqlite:///{tmp_path / 'shared.db'}")
+    chat = shared.create()
+    for arguments in ([url], [f"sqlite:///{tmp_path / 'shared.db'}", "shared"]):
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", program, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            for _ in range(2)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+        for process in processes:
+            process.communicate(b"go\n", timeout=120)
+        assert [process.returncode for process in processes] == [0, 0]
+    apart = Conversations(url)
+    assert len(apart.list()) == 2
+    with shared._engine.connect() as database:
+        rows = database.execute(NODES.select().where(NODES.c.conversation == chat.id)).all()
+    assert sorted(row.number for row in rows) == list(range(1, 201))
+    assert all(row.search.endswith("done") for row in rows)
+
+
+def test_a_copy_of_a_reply_that_is_being_written_is_a_stopped_one(chats: Conversations) -> None:
+    chat, (first,) = talk(chats, "one")
+    reply = chats.add(chat, first, message("assistant", "half"), state="streaming")
+    branch = chats.branch(chat, reply.id)
+    assert chats.path(branch.id)[-1].state == "cancelled"
+    assert chats.node(reply.id).state == "streaming"
+    assert chats.path(chats.import_(chats.export(chat)).id)[-1].state == "cancelled"
+
+
+def test_a_damaged_export_is_refused_and_one_without_a_head_shows_its_last_message(
+    chats: Conversations,
+) -> None:
+    chat, (first, answer) = talk(chats, "one", "two")
+    data = json.loads(chats.export(chat))
+    twice = {**data, "nodes": [*data["nodes"], data["nodes"][0]]}
+    with pytest.raises(InvalidRequest, match="there twice"):
+        chats.import_(json.dumps(twice).encode())
+    orphan = {**data, "nodes": data["nodes"][1:]}
+    with pytest.raises(InvalidRequest, match=f"'{answer}'.*missing"):
+        chats.import_(json.dumps(orphan).encode())
+    headless = {**data, "conversation": {**data["conversation"], "head": "nope"}}
+    assert texts(chats, chats.import_(json.dumps(headless).encode()).id) == ["one", "two"]
+    assert len(chats.list()) == 2
+    assert first in {node["id"] for node in data["nodes"]}
+
+
+def test_the_head_can_only_be_a_message_of_the_chat(chats: Conversations) -> None:
+    chat, (first, _) = talk(chats, "one", "two")
+    _, (foreign,) = talk(chats, "other")
+    chats.update(chat, head=first)
+    assert texts(chats, chat) == ["one"]
+    with pytest.raises(ConversationNotFound):
+        chats.update(chat, head=foreign)
+    chats.update(chat, head=None)
+    assert texts(chats, chat) == []
+    with pytest.raises(InvalidRequest, match="'colour'"):
+        chats.update(chat, colour="red")
+
+
+def test_a_closed_database_is_opened_again_when_it_is_used(chats: Conversations) -> None:
+    chat, _ = talk(chats, "one")
+    chats.close()
+    chats.close()
+    assert texts(chats, chat) == ["one"]
+
+
+def test_the_trace_of_a_very_long_prompt_keeps_its_beginning_and_its_end() -> None:
+    prompt = "a" * 30_000 + "b" * 30_000
+    kept = shortened(prompt)
+    assert kept.startswith("a" * 20_000 + "\n[... 20000 characters ...]\n")
+    assert kept.endswith("b" * 20_000)
+    assert shortened("short") == "short"

@@ -210,6 +210,26 @@ def test_an_offer_whose_name_is_a_path_is_not_shown(paths: Paths):
     assert [offer.name for _, offer in downloads.offers()] == ["tiny"]
 
 
+class Advised(Shelf):
+    def offers(self) -> list[Offer]:
+        return [
+            Offer(name="tiny", title="Tiny", template="chatml", sampling={"temperature": 0.2}),
+        ]
+
+
+def test_what_a_source_recommends_becomes_the_models_settings(paths: Paths):
+    make(paths, Advised(tiny=good)).run("shelf", "tiny")
+    kept = SettingsStore(paths).value.models["tiny"]
+    assert (kept.template, kept.sampling) == ("chatml", {"temperature": 0.2})
+
+
+def test_what_the_user_has_set_for_a_model_goes_before_what_its_source_recommends(paths: Paths):
+    SettingsStore(paths).set(("models", "tiny", "template"), "llama3")
+    make(paths, Advised(tiny=good)).run("shelf", "tiny")
+    kept = SettingsStore(paths).value.models["tiny"]
+    assert (kept.template, kept.sampling) == ("llama3", {})
+
+
 def test_a_download_can_be_sent_as_json():
     sent = json.loads(msgspec.json.encode(Download("1", "shelf", "tiny")))
     assert sent["state"] == "queued"

@@ -16,7 +16,11 @@ def add(cli: typer.Typer, door: Door) -> None:
     """Add the verbs."""
     group = typer.Typer(no_args_is_help=True, help="List, export and import chats.")
     cli.add_typer(group, name="conversations")
+    _add_reading(group, door)
+    _add_keeping(group, door)
 
+
+def _add_reading(group: typer.Typer, door: Door) -> None:
     @group.command("list")
     def list_(
         search: Annotated[str, typer.Argument(help="Words in the title or messages")] = "",
@@ -47,6 +51,8 @@ def add(cli: typer.Typer, door: Door) -> None:
             door.screen.print(f"[bold]{node.message.role}[/bold]")
             door.screen.print(node.message.text + "\n", markup=False)
 
+
+def _add_keeping(group: typer.Typer, door: Door) -> None:
     @group.command()
     def export(
         id_: Annotated[str, typer.Argument(metavar="ID")],

@@ -37,40 +37,7 @@ def _add_listing(group: typer.Typer, door: Door) -> None:
     @group.command("list")
     def list_(as_json: Json = False) -> None:
         """Models on this computer."""
-        from jackfield.cli.running_server import loaded_models
-
-        models = door.app.catalog.scan()
-        loaded = loaded_models(door.paths)
-        if as_json:
-            door.json([{**_described(door, one), "loaded": one.name in loaded} for one in models])
-            return
-        rows = [
-            (
-                model.name,
-                human_size(model.size),
-                human_number(model.parameters),
-                model.quantization,
-                f"{model.context_length:,}" if model.context_length else "",
-                model.architecture,
-                "broken" if model.error else _loader(door, model),
-                "yes" if model.name in loaded else "",
-            )
-            for model in models
-        ]
-        heads = (
-            "name",
-            "size",
-            "parameters",
-            "quantization",
-            "context",
-            "architecture",
-            "loader",
-            "loaded",
-        )
-        door.table(rows, heads, "No model is here yet. Fetch one: jackfield models pull smollm2")
-        for model in models:
-            if model.error:
-                door.side.print(f"{model.name}: {model.error}", style="yellow", markup=False)
+        _list(door, as_json=as_json)
 
     @group.command()
     def show(model: Name, as_json: Json = False) -> None:
@@ -101,6 +68,43 @@ def _add_listing(group: typer.Typer, door: Door) -> None:
             ("free", free),
         ):
             door.screen.print(f"{what:<10} {human_size(size):>10}")
+
+
+def _list(door: Door, *, as_json: bool) -> None:
+    from jackfield.cli.running_server import loaded_models
+
+    models = door.app.catalog.scan()
+    loaded = loaded_models(door.paths)
+    if as_json:
+        door.json([{**_described(door, one), "loaded": one.name in loaded} for one in models])
+        return
+    rows = [
+        (
+            model.name,
+            human_size(model.size),
+            human_number(model.parameters),
+            model.quantization,
+            f"{model.context_length:,}" if model.context_length else "",
+            model.architecture,
+            "broken" if model.error else _loader(door, model),
+            "yes" if model.name in loaded else "",
+        )
+        for model in models
+    ]
+    heads = (
+        "name",
+        "size",
+        "parameters",
+        "quantization",
+        "context",
+        "architecture",
+        "loader",
+        "loaded",
+    )
+    door.table(rows, heads, "No model is here yet. Fetch one: jackfield models pull smollm2")
+    for model in models:
+        if model.error:
+            door.side.print(f"{model.name}: {model.error}", style="yellow", markup=False)
 
 
 def _add_fetching(group: typer.Typer, door: Door) -> None:

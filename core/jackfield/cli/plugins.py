@@ -190,7 +190,7 @@ def _tell_server(door: Door) -> None:
     from jackfield.cli.running_server import RunningServer
 
     if door.paths.server.exists():
-        RunningServer(door.paths).post("/api/plugin-discovery", timeout=60)
+        RunningServer(door.paths).post("/api/plugin-discovery")
 
 
 def _manager(door: Door) -> PluginManager:

@@ -26,13 +26,13 @@ class RunningServer:
                 hint="Start one: jackfield serve. ('jackfield run' loads a model by itself.)",
             ) from error
 
-    def post(self, path: str, body: Any = None) -> Any:
-        """Send something and return the answer, however long it takes.
+    def post(self, path: str, body: Any = None, *, timeout: float | None = None) -> Any:
+        """Send something and return the answer, however long it takes if no time is given.
 
         Raises:
             JackfieldError: the server cannot be reached, or it refused.
         """
-        return self._ask("POST", path, body, None)
+        return self._ask("POST", path, body, timeout)
 
     def get(self, path: str) -> Any:
         """Ask for something that is there at once.

@@ -76,6 +76,8 @@ def below(connection: Connection, conversation: str, node_id: str) -> set[str]:
 
 def change(connection: Connection, id_: str, values: dict[str, Any]) -> None:
     """Change columns of a chat."""
+    if "title" in values:
+        values = {**values, "search": values["title"].casefold()}
     connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == id_).values(**values))
 
 
@@ -83,6 +85,7 @@ def insert_conversation(connection: Connection, made: Conversation, *, titled: b
     """Write a new chat."""
     values = msgspec.structs.asdict(made)
     values |= {"sampling": json.dumps(made.sampling), "deleted": int(made.deleted)}
+    values["search"] = made.title.casefold()
     connection.execute(CONVERSATIONS.insert().values(**values, titled=int(titled)))
 
 
@@ -97,7 +100,7 @@ def insert_node(connection: Connection, node: Node) -> None:
             parent=node.parent,
             number=(last or 0) + 1,
             message=msgspec.json.encode(node.message),
-            text=node.message.text,
+            search=node.message.text.casefold(),
             created=node.created,
             model=node.model,
             state=node.state,

@@ -31,7 +31,7 @@ from jackfield.conversations.rows import (
     to_conversation,
     to_node,
 )
-from jackfield.conversations.tables import CONVERSATIONS, NODES, open_database
+from jackfield.conversations.tables import CONVERSATIONS, NODES, open_database, writing
 from jackfield.errors import ConversationNotFound, InvalidRequest
 from jackfield.messages import Message, UsageEvent
 from jackfield.trace import Trace
@@ -54,6 +54,12 @@ class Conversations:
     @cached_property
     def _engine(self) -> Engine:
         return open_database(self._url)
+
+    def close(self) -> None:
+        """Close the database; it is opened again when next used."""
+        engine = self.__dict__.pop("_engine", None)
+        if engine is not None:
+            engine.dispose()
 
     # Conversations
 
@@ -78,7 +84,7 @@ class Conversations:
             sampling=sampling or {},
             template=template,
         )
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             insert_conversation(connection, made, titled=bool(title))
         return made
 
@@ -96,16 +102,11 @@ class Conversations:
     ) -> list[Conversation]:
         """Chats, the latest first; those with the searched words in a title or message."""
         query = select(CONVERSATIONS).where(CONVERSATIONS.c.deleted == int(deleted))
-        for word in search.split():
-            inside = select(NODES.c.conversation).where(
-                NODES.c.text.icontains(word, autoescape=True)
-            )
-            query = query.where(
-                or_(
-                    CONVERSATIONS.c.title.icontains(word, autoescape=True),
-                    CONVERSATIONS.c.id.in_(inside),
-                )
-            )
+        for word in search.casefold().split():
+            in_text = NODES.c.search.contains(word, autoescape=True)
+            in_title = CONVERSATIONS.c.search.contains(word, autoescape=True)
+            inside = select(NODES.c.conversation).where(in_text)
+            query = query.where(or_(in_title, CONVERSATIONS.c.id.in_(inside)))
         query = query.order_by(CONVERSATIONS.c.updated.desc()).limit(limit)
         with self._engine.connect() as connection:
             return [to_conversation(row) for row in connection.execute(query)]
@@ -117,12 +118,18 @@ class Conversations:
         self._update(id_, title=title.strip()[:500], titled=1)
 
     def update(self, id_: str, **fields: Any) -> None:
-        """Change ``model``, ``agent_description``, ``sampling``, ``template`` or ``head``."""
+        """Change ``model``, ``agent_description``, ``sampling``, ``template`` or ``head``.
+
+        Raises:
+            ConversationNotFound: there is no such chat, or no such message in it.
+        """
         allowed = {"model", "agent_description", "sampling", "template", "head"}
         if wrong := set(fields) - allowed:
             raise InvalidRequest(f"A chat has no {sorted(wrong)[0]!r} that can be changed.")
         if "sampling" in fields:
             fields["sampling"] = json.dumps(fields["sampling"])
+        if (head := fields.get("head")) is not None and self.node(head).conversation != id_:
+            raise ConversationNotFound(f"Message {head!r} is not in this chat.")
         self._update(id_, **fields)
 
     def delete(self, id_: str) -> None:
@@ -135,7 +142,7 @@ class Conversations:
 
     def purge(self, id_: str) -> None:
         """Remove a chat and its messages for good."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             conversation_row(connection, id_)
             connection.execute(delete(CONVERSATIONS).where(CONVERSATIONS.c.id == id_))
 
@@ -144,7 +151,7 @@ class Conversations:
 
         For the one server of the data folder, at its start. Returns how many there were.
         """
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             changed = connection.execute(
                 update(NODES)
                 .where(NODES.c.state == "streaming")
@@ -177,7 +184,7 @@ class Conversations:
             model=model,
             state=state,
         )
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             row = conversation_row(connection, conversation)
             if parent is not None and node_row(connection, parent).conversation != conversation:
                 raise ConversationNotFound(f"Message {parent!r} is not in this chat.")
@@ -210,7 +217,7 @@ class Conversations:
         """Change what is given of a reply that is being written."""
         values: dict[str, Any] = {}
         if message is not None:
-            values |= {"message": msgspec.json.encode(message), "text": message.text}
+            values |= {"message": msgspec.json.encode(message), "search": message.text.casefold()}
         if trace is not None:
             values |= {"trace": msgspec.json.encode(trace), "turn": trace.turn_id}
         if usage is not None:
@@ -219,7 +226,7 @@ class Conversations:
             values["state"] = state
         if error is not None:
             values["error"] = error
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(update(NODES).where(NODES.c.id == node_id).values(**values))
 
     def path(self, conversation: str, head: str | None = None) -> Nodes:
@@ -254,7 +261,7 @@ class Conversations:
 
     def select(self, conversation: str, node_id: str) -> None:
         """Show the path through a message: the head becomes the latest message under it."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             children: dict[str | None, str] = {}
             for row in node_rows(connection, conversation):
                 children[row.parent] = row.id  # the latest wins
@@ -273,7 +280,7 @@ class Conversations:
 
     def delete_node(self, node_id: str) -> None:
         """Remove a message and all that follows it; the head moves to the version before it."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             row = node_row(connection, node_id)
             others = [one.id for one in sibling_rows(connection, node_id) if one.id != node_id]
             gone = below(connection, row.conversation, node_id)
@@ -314,28 +321,38 @@ class Conversations:
             ) from error
         known: set[str | None] = {None}
         for node in given.nodes:
-            if node.parent not in known:
-                raise InvalidRequest("This exported chat is broken: a message is missing.")
+            if node.parent not in known or node.id in known:
+                raise InvalidRequest(
+                    f"This exported chat is broken at message {node.id!r}: a message before it is "
+                    "missing, or it is there twice.",
+                    hint="Export it again.",
+                )
             known.add(node.id)
-        return self._copy(given.conversation, given.nodes, given.conversation.head)
+        last = given.nodes[-1].id if given.nodes else None
+        head = given.conversation.head
+        return self._copy(given.conversation, given.nodes, head if head in known else last)
 
     def _copy(self, old: Conversation, nodes: Sequence[Node], head: str | None) -> Conversation:
-        """A new chat with copies of messages under new ids."""
+        """A new chat with copies of messages under new ids; nobody goes on writing them."""
         now = time.time()
         ids = {node.id: uuid4().hex for node in nodes}
         new = msgspec.structs.replace(
             old, id=uuid4().hex, head=ids.get(head or ""), created=now, updated=now, deleted=False
         )
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             insert_conversation(connection, new, titled=True)
             for node in nodes:
                 copy = msgspec.structs.replace(
-                    node, id=ids[node.id], conversation=new.id, parent=ids.get(node.parent or "")
+                    node,
+                    id=ids[node.id],
+                    conversation=new.id,
+                    parent=ids.get(node.parent or ""),
+                    state="cancelled" if node.state == "streaming" else node.state,
                 )
                 insert_node(connection, copy)
         return new
 
     def _update(self, id_: str, **values: Any) -> None:
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             conversation_row(connection, id_)
             change(connection, id_, values)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import (
     Column,
+    Connection,
     Engine,
     Float,
     ForeignKey,
@@ -18,11 +22,13 @@ from sqlalchemy import (
     event,
     inspect,
 )
+from sqlalchemy.exc import DBAPIError
 
 from jackfield.errors import JackfieldError
 
 VERSION = 1
 METADATA = MetaData()
+"""``search`` columns hold a title or text with its case folded, as no two databases fold alike."""
 
 SCHEMA = Table("schema_version", METADATA, Column("version", Integer, nullable=False))
 
@@ -32,6 +38,7 @@ CONVERSATIONS = Table(
     Column("id", String, primary_key=True),
     Column("title", Text, nullable=False),
     Column("titled", Integer, nullable=False),
+    Column("search", Text, nullable=False),
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
     Column("head", String),
@@ -56,7 +63,7 @@ NODES = Table(
     Column("parent", String),
     Column("number", Integer, nullable=False),
     Column("message", LargeBinary, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("search", Text, nullable=False),
     Column("created", Float, nullable=False),
     Column("model", String, nullable=False),
     Column("state", String, nullable=False),
@@ -77,22 +84,50 @@ def open_database(url: str) -> Engine:
     Raises:
         JackfieldError: it was written by a newer Jackfield, or cannot be opened.
     """
-    engine = create_engine(url, connect_args={"timeout": 30} if "sqlite" in url else {})
+    engine = create_engine(url, connect_args={"timeout": 30} if url.startswith("sqlite") else {})
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
-    with engine.begin() as connection:
-        if inspect(connection).has_table("schema_version"):
-            version = connection.execute(SCHEMA.select()).scalar_one()
-            if version > VERSION:
-                raise JackfieldError(
-                    f"The conversations in {url!r} were written by a newer Jackfield (version "
-                    f"{version} of the tables; this one knows {VERSION}).",
-                    hint="Update Jackfield, or choose another data folder with --home.",
-                )
-        else:
-            METADATA.create_all(connection)
-            connection.execute(SCHEMA.insert().values(version=VERSION))
+    try:
+        with writing(engine) as connection:
+            _make_tables(connection, url)
+    except DBAPIError as error:
+        engine.dispose()
+        raise JackfieldError(
+            f"The conversations in {url!r} cannot be opened: {error.orig}.",
+            hint="If the file is damaged, move it away (with the files beside it that begin with "
+            "its name) or put back a copy; Jackfield makes a new one.",
+        ) from error
+    except JackfieldError:
+        engine.dispose()
+        raise
     return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes; what it reads stays true until its end.
+
+    SQLite would otherwise lock the database at the first change only, after another process may
+    have changed what was read.
+    """
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("begin immediate")
+        yield connection
+
+
+def _make_tables(connection: Connection, url: str) -> None:
+    if not inspect(connection).has_table("schema_version"):
+        METADATA.create_all(connection)
+        connection.execute(SCHEMA.insert().values(version=VERSION))
+        return
+    version = connection.execute(SCHEMA.select()).scalar_one()
+    if version > VERSION:
+        raise JackfieldError(
+            f"The conversations in {url!r} were written by a newer Jackfield (version {version} "
+            f"of the tables; this one knows {VERSION}).",
+            hint="Update Jackfield, or choose another data folder with --home.",
+        )
 
 
 def _set_up_sqlite(connection: object, _record: object) -> None:

@@ -15,7 +15,7 @@ from jackfield.pipeline.turn import Turn
 from jackfield.sampling import SamplingParams
 from jackfield.settings import ModelSettings
 from jackfield.templates.template import ChatTemplate
-from jackfield.trace import Trace
+from jackfield.trace import Trace, shortened
 from jackfield.turn_plugins import TurnPlugins
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Preparation:
             params = check.stopping_at(params, template.stop)
             prompt = await self._chat_prompt(template, fitting)
         prompt = await self._plugins.transform_prompt(prompt, turn, trace)
-        trace.prompt = prompt
+        trace.prompt = shortened(prompt)
         trace.sampling = params.changed()
         trace.dropped += check.notes
         return Prepared(prompt, params, [*check.notices, *fitting.events, *self._events])
