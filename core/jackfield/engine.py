@@ -261,18 +261,15 @@ class Engine:
         if old is not None:
             self._leaving.add(old)
         resident.task = asyncio.create_task(
-            self._bring(resident, old, file, delay), name=f"load {name}"
+            self._bring(resident, file, delay), name=f"load {name}"
         )
         return resident
 
-    async def _bring(
-        self, resident: Resident, old: Resident | None, file: ModelLog, delay: float
-    ) -> None:
+    async def _bring(self, resident: Resident, file: ModelLog, delay: float) -> None:
         """Make a model ready, or failed."""
         name = resident.model
         try:
-            if old is not None:
-                await self._replace(resident, old)
+            await self._replace(resident)
             if delay:
                 resident.step = f"waiting {delay:.0f} s after it ended"
                 await asyncio.sleep(delay)
@@ -289,12 +286,13 @@ class Engine:
             if not isinstance(error, OSError):  # no process to be had; anything else is a defect
                 raise
 
-    async def _replace(self, resident: Resident, old: Resident) -> None:
-        """Wait until nobody uses the old one, and end it."""
-        resident.step = "waiting for requests to end"
-        while old.busy and old.state == "ready":
-            await asyncio.sleep(_POLL)
-        await self._end(old)
+    async def _replace(self, resident: Resident) -> None:
+        """Wait until nobody uses those that it replaces, and end them."""
+        for old in self._replaced_by(resident):
+            resident.step = "waiting for requests to end"
+            while old.busy and old.state == "ready":
+                await asyncio.sleep(_POLL)
+            await self._end(old)
 
     async def _make_room(self, resident: Resident) -> None:
         """Unload others until there is room; wait while all of them are in use."""
@@ -351,10 +349,17 @@ class Engine:
 
     async def _unload(self, resident: Resident) -> UnloadReport:
         unloading = Unloading.begin(self._all())
-        await self._end(resident)
+        ending = (resident, *self._replaced_by(resident))  # a reload may be waiting for these
+        await asyncio.gather(*(self._end(one) for one in ending))
         if self._residents.get(resident.model) is resident:
             del self._residents[resident.model]
         return unloading.report(resident)
+
+    def _replaced_by(self, resident: Resident) -> list[Resident]:
+        """Those of the same model that are on their way out."""
+        return [
+            one for one in self._leaving if one.model == resident.model and one is not resident
+        ]
 
     async def _end(self, resident: Resident, *, grace: float = 2.0) -> None:
         """End a resident and wait until its process is gone; several may wait for the same."""

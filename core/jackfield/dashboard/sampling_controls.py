@@ -238,19 +238,17 @@ def _read(control: Control, shown: Any) -> Any:
 
 
 def _changed(control: Control, key: str, change: Change) -> None:
-    """Check what was entered and keep it, or say what is wrong with it."""
-    error = f"{key}.error"
-    st.session_state.pop(error, None)
+    """Hand on what was entered, or say what is wrong with it."""
+    wrong = ""
     try:
         value = _read(control, st.session_state[key])
         SamplingParams.model_validate({control.name: value})
-    except ValidationError as wrong:
-        st.session_state[error] = wrong.errors()[0]["msg"].removeprefix("Value error, ")
-        return
-    except ValueError as wrong:
-        st.session_state[error] = str(wrong)
-        return
-    change(control.name, value)
+        change(control.name, value)  # before the session is touched again, which may end this
+    except ValidationError as error:
+        wrong = error.errors()[0]["msg"].removeprefix("Value error, ")
+    except ValueError as error:
+        wrong = str(error)
+    st.session_state[f"{key}.error"] = wrong
 
 
 def _escaped(line: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from jackfield.errors import LoaderError
+from jackfield.errors import InvalidRequest, LoaderError
 from jackfield.loader import ModelFiles, ModelInfo, Prompt, Token
 from jackfield.worker.reference import LoaderReference
 
@@ -142,9 +142,15 @@ class FrameWriter:
 
         Raises:
             LoaderError: it is longer than a frame may be.
+            InvalidRequest: a text in it holds half of a surrogate pair, which JSON can say.
         """
         buffer = bytearray(_HEADER)
-        self._encoder.encode_into(message, buffer, _HEADER)
+        try:
+            self._encoder.encode_into(message, buffer, _HEADER)
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(
+                f"A text has half a character at position {error.start}.", hint="Remove it."
+            ) from error
         size = len(buffer) - _HEADER
         if size > MAX_FRAME:
             raise LoaderError(

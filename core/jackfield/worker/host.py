@@ -163,6 +163,10 @@ class Worker:
         number, answer = await self._open()
         try:
             self._send(frames.Complete(number, prompt, params.model_dump(exclude_unset=True)))
+        except Exception:
+            self._over(number)  # it never left, so the worker will not give the slot back
+            raise
+        try:
             tokens = answer.tokens
             while True:
                 while tokens:
@@ -315,8 +319,8 @@ class Worker:
 
     async def _ask(self, number: int, order: frames.Order) -> Any:
         self._alive()
-        answer = self._answers[number] = _Answer()
         self._send(order)
+        answer = self._answers[number] = _Answer()
         while not answer.over:
             await answer.wait()
         if answer.error is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from jackfield.dashboard.chat.tab import Tab
+
 _SCRIPT = """
 export default function ({ data }) {
   if (!data || window.jackfieldCopied === data.number) return;
@@ -24,13 +26,12 @@ export default function ({ data }) {
 """
 
 
-def draw_copy() -> None:
+def draw_copy(tab: Tab) -> None:
     """Copy the text that a message's menu has left, if it has."""
-    text = st.session_state.pop("chat.copy", None)
-    if text is None:
+    text, tab.copied = tab.copied, ""
+    if not text:
         return
-    number = st.session_state.get("chat.copies", 0) + 1
-    st.session_state["chat.copies"] = number
+    tab.copies += 1
     copy = st.components.v2.component("jackfield_copy", js=_SCRIPT)
-    copy(data={"text": text, "number": number}, key="chat.clipboard", height=0)
+    copy(data={"text": text, "number": tab.copies}, key="chat.clipboard", height=0)
     st.toast("Copied", icon=":material/content_copy:")

@@ -5,69 +5,73 @@ from __future__ import annotations
 import streamlit as st
 
 from jackfield.application import Application
-from jackfield.conversations import Conversation
 from jackfield.dashboard import inspector
-from jackfield.dashboard.chat import shown, turns
-from jackfield.errors import ConversationNotFound, JackfieldError
-
-_OPEN = "chat.dialog"
-
-
-def ask(what: str, subject: str) -> None:
-    """Open a dialog with the next drawing: ``inspect``, ``delete`` or ``rename``."""
-    st.session_state[_OPEN] = (what, subject)
+from jackfield.dashboard.chat import turns
+from jackfield.dashboard.chat.tab import Tab
+from jackfield.errors import ConversationNotFound
 
 
-def close() -> None:
-    """Close the open dialog."""
-    st.session_state.pop(_OPEN, None)
+def draw(app: Application, tab: Tab) -> None:
+    """Draw the dialog that is open, if one is: ``inspect``, ``delete`` or ``rename``."""
+    what, subject = tab.dialog
+    titles = {
+        "inspect": "What happened to this reply",
+        "delete": "Delete this message?",
+        "rename": "Rename this chat",
+    }
+    if what not in titles:
+        return
 
+    @st.dialog(
+        titles[what],
+        width="large" if what == "inspect" else "small",
+        on_dismiss=lambda: _close(tab),
+    )
+    def dialog() -> None:
+        if what == "inspect":
+            _draw_trace(app, subject)
+        elif what == "delete":
+            _draw_delete(tab, subject)
+        else:
+            _draw_rename(app, tab, subject)
 
-def draw(app: Application, chat: Conversation) -> None:
-    """Draw the dialog that is open, if one is."""
-    what, subject = st.session_state.get(_OPEN, ("", ""))
     try:
-        match what:
-            case "inspect":
-                _inspect(app, subject)
-            case "delete":
-                _delete(app, chat, subject)
-            case "rename":
-                _rename(app, subject)
+        dialog()
     except ConversationNotFound:
-        close()  # another tab has removed what it was about
+        _close(tab)  # another tab has removed what it was about
 
 
-@st.dialog("What happened to this reply", width="large", on_dismiss=close)
-def _inspect(app: Application, node: str) -> None:
+def _close(tab: Tab) -> None:
+    tab.dialog = ("", "")
+
+
+def _draw_trace(app: Application, node: str) -> None:
     trace = app.conversations.node(node).trace
     if trace is not None:
         inspector.draw(trace)
 
 
-@st.dialog("Delete this message?", on_dismiss=close)
-def _delete(app: Application, chat: Conversation, node: str) -> None:
+def _draw_delete(tab: Tab, node: str) -> None:
     st.write("This message and everything after it goes. Its other versions stay.")
     st.caption("To keep what is here, branch to a new chat first.")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:"):
-            close()
-            turns.delete(app, chat, app.conversations.node(node))
+            tab.later(turns.delete, node)
+            _close(tab)
             st.rerun()
         if st.button("Keep"):
-            close()
+            _close(tab)
             st.rerun()
 
 
-@st.dialog("Rename this chat", on_dismiss=close)
-def _rename(app: Application, chat: str) -> None:
-    title = st.text_input(
-        "Title", app.conversations.get(chat).title, max_chars=200, key=f"chat.title.{chat}"
-    )
+def _draw_rename(app: Application, tab: Tab, chat: str) -> None:
+    now = app.conversations.get(chat).title
+    title = st.text_input("Title", now, max_chars=200, key=f"chat.title.{chat}")
     if st.button("Rename", type="primary"):
-        close()
-        try:
-            app.conversations.rename(chat, title)
-        except JackfieldError as error:
-            shown.told(error)
+        tab.later(_rename, chat, title)
+        _close(tab)
         st.rerun()
+
+
+def _rename(app: Application, tab: Tab, chat: str, title: str) -> None:
+    app.conversations.rename(chat, title)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 import streamlit as st
 
 from jackfield.application import Application
-from jackfield.conversations import Conversation, Node
-from jackfield.dashboard.chat import dialogs, turns
+from jackfield.conversations import Node
+from jackfield.dashboard.chat import turns
 from jackfield.dashboard.chat.markdown import as_typed, markdown
+from jackfield.dashboard.chat.tab import Tab
 from jackfield.messages import Passage, UsageEvent
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 SHORTEST_MEASURED = 0.05  # seconds; a speed over less would be noise
-EDITING = "chat.editing"
 AVATARS = {"user": ":material/person:", "assistant": ":material/graphic_eq:"}
 
 COPY = ":material/content_copy: Copy"
@@ -42,38 +42,38 @@ class Place(msgspec.Struct, frozen=True):
     last: bool
 
 
-def draw(app: Application, chat: Conversation, node: Node, place: Place) -> None:
+def draw(tab: Tab, node: Node, place: Place) -> None:
     """Draw a message."""
     role = node.message.role
     if role not in AVATARS:
         return  # the agent description has its place among the parameters
     with st.chat_message(role, avatar=AVATARS[role]):
-        if st.session_state.get(EDITING) == node.id:
-            _draw_editor(app, chat, node)
+        if tab.editing == node.id:
+            _draw_editor(tab, node)
             return
         if role == "user":
-            _draw_question(app, chat, node, place)
+            _draw_question(tab, node, place)
             return
         _draw_reply(node)
         with _row(node):
             if facts := _facts(node):
                 st.caption(facts, width="content")
             st.space("stretch")
-            _draw_versions(app, chat, node, place.versions)
-            _draw_menu(app, chat, node, place)
+            _draw_versions(tab, node, place.versions)
+            _draw_menu(tab, node, place)
         following = st.empty()  # claimed in any case: it goes as soon as something follows
         if place.last:
             with following.container(horizontal=True, key="chat.next"):
-                _draw_next(app, chat, node)
+                _draw_next(tab, node)
 
 
-def _draw_question(app: Application, chat: Conversation, node: Node, place: Place) -> None:
+def _draw_question(tab: Tab, node: Node, place: Place) -> None:
     with _row(node):
         st.markdown(as_typed(node.message.text), width="stretch")
         if place.last:
-            _button("Answer", "reply", turns.reply_to, (app, chat, node))
-        _draw_versions(app, chat, node, place.versions)
-        _draw_menu(app, chat, node, place)
+            _button("Answer", "reply", turns.reply_to, tab, node)
+        _draw_versions(tab, node, place.versions)
+        _draw_menu(tab, node, place)
 
 
 def _row(node: Node) -> DeltaGenerator:
@@ -109,33 +109,34 @@ def draw_sources(sources: Sequence[Passage]) -> None:
             st.code(passage.text, language=None, wrap_lines=True)
 
 
-def _draw_next(app: Application, chat: Conversation, node: Node) -> None:
+def _draw_next(tab: Tab, node: Node) -> None:
     """What is likely to be done with the last reply."""
     again = "Try again" if node.state == "failed" else "Regenerate"
-    _button(again, "refresh", turns.regenerate, (app, chat, node), "Mod+Shift+L")
+    _button(again, "refresh", turns.regenerate, tab, node, "Mod+Shift+L")
     if node.state != "failed" and node.message.text:
-        _button("Continue", "last_page", turns.continue_reply, (app, chat, node))
+        _button("Continue", "last_page", turns.continue_reply, tab, node)
 
 
 def _button(
     label: str,
     icon: str,
-    action: turns.OnMessage,
-    subject: tuple[Application, Conversation, Node],
+    action: Callable[[Application, Tab, Node], None],
+    tab: Tab,
+    node: Node,
     shortcut: str | None = None,
 ) -> None:
     st.button(
         label,
         icon=f":material/{icon}:",
         type="tertiary",
-        key=f"chat.{label.lower().replace(' ', '_')}.{subject[2].id}",
-        on_click=action,
-        args=subject,
+        key=f"chat.{label.lower().replace(' ', '_')}.{node.id}",
+        on_click=tab.later,
+        args=(action, node),
         shortcut=shortcut,
     )
 
 
-def _draw_menu(app: Application, chat: Conversation, node: Node, place: Place) -> None:
+def _draw_menu(tab: Tab, node: Node, place: Place) -> None:
     key = f"chat.menu.{node.id}"
     st.menu_button(
         ":material/more_horiz:",
@@ -144,13 +145,11 @@ def _draw_menu(app: Application, chat: Conversation, node: Node, place: Place) -
         key=key,
         help="More to do with this message",
         on_click=_chosen,
-        args=(app, chat, node, key),
+        args=(tab, node, key),
     )
 
 
-def _draw_versions(
-    app: Application, chat: Conversation, node: Node, versions: Sequence[str]
-) -> None:
+def _draw_versions(tab: Tab, node: Node, versions: Sequence[str]) -> None:
     if len(versions) < 2:
         return
     at = versions.index(node.id)
@@ -162,8 +161,8 @@ def _draw_versions(
             key=f"chat.{what.lower()}.{node.id}",
             help=f"{what} version",
             disabled=not inside,
-            on_click=turns.select,
-            args=(app, chat, versions[to] if inside else node.id),
+            on_click=tab.later,
+            args=(turns.select, versions[to] if inside else node.id),
         )
         if what == "Older":
             st.caption(f"{at + 1}/{len(versions)}", width="content")
@@ -180,25 +179,25 @@ def _choices(node: Node, place: Place) -> list[str]:
     return [*choices, DELETE]
 
 
-def _chosen(app: Application, chat: Conversation, node: Node, key: str) -> None:
+def _chosen(tab: Tab, node: Node, key: str) -> None:
     match st.session_state[key]:
         case choice if choice == COPY:
-            st.session_state["chat.copy"] = node.message.text
+            tab.copied = node.message.text
         case choice if choice == EDIT:
-            st.session_state[EDITING] = node.id
+            tab.editing = node.id
         case choice if choice == AGAIN:
-            turns.regenerate(app, chat, node)
+            tab.later(turns.regenerate, node)
         case choice if choice == ONWARD:
-            turns.continue_reply(app, chat, node)
+            tab.later(turns.continue_reply, node)
         case choice if choice == BRANCH:
-            turns.branch(app, chat, node)
+            tab.later(turns.branch, node)
         case choice if choice == INSPECT:
-            dialogs.ask("inspect", node.id)
+            tab.dialog = ("inspect", node.id)
         case choice if choice == DELETE:
-            dialogs.ask("delete", node.id)
+            tab.dialog = ("delete", node.id)
 
 
-def _draw_editor(app: Application, chat: Conversation, node: Node) -> None:
+def _draw_editor(tab: Tab, node: Node) -> None:
     key = f"chat.edit.{node.id}"
     user = node.message.role == "user"
     st.text_area("Edit the message", node.message.text, key=key, label_visibility="collapsed")
@@ -209,19 +208,17 @@ def _draw_editor(app: Application, chat: Conversation, node: Node) -> None:
             key=f"chat.save.{node.id}",
             help="The old version is kept." if user else "Kept as a version of the reply.",
             on_click=_edited,
-            args=(app, chat, node, key),
+            args=(tab, node, key),
         )
         st.button(
-            "Cancel",
-            key=f"chat.cancel.{node.id}",
-            on_click=st.session_state.pop,
-            args=(EDITING, None),
+            "Cancel", key=f"chat.cancel.{node.id}", on_click=setattr, args=(tab, "editing", "")
         )
 
 
-def _edited(app: Application, chat: Conversation, node: Node, key: str) -> None:
-    st.session_state.pop(EDITING, None)
-    turns.edit(app, chat, node, st.session_state[key])
+def _edited(tab: Tab, node: Node, key: str) -> None:
+    text = st.session_state[key]
+    tab.editing = ""
+    tab.later(turns.edit, node, text)
 
 
 def _facts(node: Node) -> str:

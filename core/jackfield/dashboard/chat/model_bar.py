@@ -7,16 +7,16 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.catalog.downloads import Download
 from jackfield.conversations import Conversation
-from jackfield.dashboard.chat import shown
+from jackfield.dashboard.chat import turns
 from jackfield.dashboard.chat.markdown import markdown
 from jackfield.dashboard.chat.reply import draw_loading
-from jackfield.errors import JackfieldError
+from jackfield.dashboard.chat.tab import Tab
 
 STARTER = "smollm2"
 POLL = 0.4  # seconds
 
 
-def draw(app: Application, chat: Conversation, *, running: bool, told: bool) -> bool:
+def draw(app: Application, tab: Tab, chat: Conversation, *, running: bool, told: bool) -> bool:
     """Draw the model chooser and the state of the model; False when there is no model at all.
 
     Args:
@@ -25,10 +25,10 @@ def draw(app: Application, chat: Conversation, *, running: bool, told: bool) -> 
     """
     names = [model.name for model in app.catalog.scan() if not model.error]
     if not names:
-        _draw_no_model(app, chat)
+        _draw_no_model(app, tab)
         return False
     states = {one.model: one.state for one in app.engine.residents()} if not running else {}
-    key = f"chat.model.{chat.id or 'draft'}.{shown.revision()}"
+    key = f"chat.model.{chat.id or 'draft'}.{tab.revision}"
     if chat.model and chat.model not in names:
         names.append(chat.model)
     st.session_state[key] = chat.model or names[0]
@@ -41,11 +41,11 @@ def draw(app: Application, chat: Conversation, *, running: bool, told: bool) -> 
             label_visibility="collapsed",
             width=300,
             on_change=_chosen,
-            args=(app, chat, key),
+            args=(tab, chat.id, key),
         )
         state = states.get(chat.model, "")
         if state != "ready" and not running:
-            _draw_state(app, chat, state, told=told)
+            _draw_state(app, tab, chat, state, told=told)
     if state == "loading" and not running:
         _watch_loading(app, chat.model)
     return True
@@ -56,7 +56,7 @@ def _label(name: str, state: str) -> str:
     return f"{name} · {known[state]}" if state in known else name
 
 
-def _draw_state(app: Application, chat: Conversation, state: str, *, told: bool) -> None:
+def _draw_state(app: Application, tab: Tab, chat: Conversation, state: str, *, told: bool) -> None:
     if state == "loading":
         return
     if state == "failed" and not told:
@@ -70,22 +70,15 @@ def _draw_state(app: Application, chat: Conversation, state: str, *, told: bool)
         type="tertiary",
         icon=":material/memory:",
         key="chat.load",
-        on_click=_load,
-        args=(app, chat.model),
+        on_click=tab.later,
+        args=(turns.load_model, chat.model),
     )
 
 
-def _chosen(app: Application, chat: Conversation, key: str) -> None:
+def _chosen(tab: Tab, chat: str, key: str) -> None:
     model = st.session_state[key]
-    shown.change(app, chat, model=model)
-    _load(app, model)
-
-
-def _load(app: Application, model: str) -> None:
-    try:
-        app.portal.call(app.engine.begin_load, model)
-    except JackfieldError as error:
-        shown.told(error)
+    tab.change(chat, model=model)
+    tab.later(turns.load_model, model)
 
 
 @st.fragment(run_every=POLL)
@@ -101,12 +94,12 @@ def _watch_loading(app: Application, model: str) -> None:
 # No model yet
 
 
-def _draw_no_model(app: Application, chat: Conversation) -> None:
+def _draw_no_model(app: Application, tab: Tab) -> None:
     with st.container(border=True, key="chat.no_model"):
         st.subheader("No model yet")
         job = _starter_job(app)
         if job is not None and job.state in ("queued", "running"):
-            _watch_download(app, job.id)
+            _watch_download(app, tab, job.id)
             return
         offers = app.downloads.offers()
         starter = next((one for one in offers if one[1].name == STARTER), None)
@@ -126,8 +119,8 @@ def _draw_no_model(app: Application, chat: Conversation) -> None:
             type="primary",
             icon=":material/download:",
             key="chat.get_starter",
-            on_click=_get,
-            args=(app, source, offer.name),
+            on_click=tab.later,
+            args=(_get, source, offer.name),
         )
         st.caption("There are more on the Models page. Your own model files work as well.")
 
@@ -136,15 +129,12 @@ def _starter_job(app: Application) -> Download | None:
     return next((job for job in app.downloads.list() if job.offer == STARTER), None)
 
 
-def _get(app: Application, source: str, offer: str) -> None:
-    try:
-        app.downloads.start(source, offer)
-    except JackfieldError as error:
-        shown.told(error)
+def _get(app: Application, tab: Tab, source: str, offer: str) -> None:
+    app.downloads.start(source, offer)
 
 
 @st.fragment(run_every=POLL)
-def _watch_download(app: Application, job_id: str) -> None:
+def _watch_download(app: Application, tab: Tab, job_id: str) -> None:
     """Show how far a download is; once it is here the model is loaded."""
     job = app.downloads.get(job_id)
     if job.state in ("queued", "running"):
@@ -157,6 +147,6 @@ def _watch_download(app: Application, job_id: str) -> None:
         )
         return
     if job.state == "done":
-        _load(app, job.model)
-        st.session_state.pop("chat.draft", None)  # it named no model
+        tab.draft = None  # it named no model
+        tab.later(turns.load_model, job.model)
     st.rerun(scope="app")

@@ -8,15 +8,14 @@ import streamlit as st
 
 from jackfield.application import Application
 from jackfield.conversations import Conversation, Node
-from jackfield.dashboard.chat import dialogs, message, model_bar, reply, shown, sidebar, turns
+from jackfield.dashboard.chat import dialogs, message, model_bar, reply, sidebar, turns
 from jackfield.dashboard.chat.clipboard import draw_copy
 from jackfield.dashboard.chat.markdown import markdown
+from jackfield.dashboard.chat.tab import Tab, this_tab
 from jackfield.jobs import Job
 
 DRAWN = 40
 """Messages that are drawn before "Show earlier" is pressed; it adds as many again."""
-
-_DRAWN_CHAT, _DRAWN_COUNT = "chat.drawn_chat", "chat.drawn_count"
 
 WATCH = 2.0  # seconds between looks at what other tabs did to the chat
 SUGGESTIONS = (
@@ -28,23 +27,27 @@ SUGGESTIONS = (
 
 def draw(app: Application) -> None:
     """Draw the page. While a reply is written this lasts as long as it."""
-    chat = shown.current(app)
+    tab = this_tab()
+    tab.follow_address()
+    tab.work(app)
+    chat = tab.chat(app)
+    tab.set_address()
     job = app.jobs.get(chat.id) if chat.id else None
     running = job if job is not None and not job.done else None  # asked once: a run has one truth
     mark = _mark(app, chat.id) if chat.id else ()
-    sidebar.draw(app, chat)
+    sidebar.draw(app, tab, chat)
     nodes = _nodes(app, chat, running)
-    ready = model_bar.draw(app, chat, running=running is not None, told=_failed(nodes))
-    _draw_told()
+    ready = model_bar.draw(app, tab, chat, running=running is not None, told=_failed(nodes))
+    _draw_told(tab)
     beginning = st.empty()  # claimed in every run, or it would shine through while a reply comes
     if ready or nodes:
-        _draw_bottom(app, chat, nodes, running)
-    _draw_history(app, chat, nodes, running)
+        _draw_bottom(app, tab, chat, nodes, running)
+    _draw_history(app, tab, chat, nodes, running)
     if ready and not nodes and running is None:
         with beginning.container(horizontal_alignment="center", key="chat.beginning"):
-            _draw_beginning(app, chat)
-    draw_copy()
-    dialogs.draw(app, chat)
+            _draw_beginning(tab)
+    draw_copy(tab)
+    dialogs.draw(app, tab)
     if running is not None:
         reply.follow(app, running)
         st.rerun()
@@ -66,28 +69,31 @@ def _failed(nodes: Sequence[Node]) -> bool:
     return bool(nodes) and nodes[-1].state == "failed"
 
 
-def _draw_told() -> None:
+def _draw_told(tab: Tab) -> None:
     """What an action could not do, and a chat that is not there."""
     gone, error = st.empty(), st.empty()
-    if st.session_state.pop("chat.gone", False):
+    if tab.gone:
         gone.warning(
             "That chat does not exist any more. This is a new one.", icon=":material/search_off:"
         )
-    if told := st.session_state.pop("chat.error", ""):
-        error.error(markdown(told), icon=":material/error:")
+    if tab.error:
+        error.error(markdown(tab.error), icon=":material/error:")
+    if tab.notice:
+        st.toast(tab.notice, icon=":material/check:")
+    tab.gone, tab.error, tab.notice = False, "", ""
 
 
 def _draw_history(
-    app: Application, chat: Conversation, nodes: Sequence[Node], running: Job | None
+    app: Application, tab: Tab, chat: Conversation, nodes: Sequence[Node], running: Job | None
 ) -> None:
     """Draw the latest messages, in a container of their own.
 
     What the last run drew stays until this one draws in its place, so places that are not used
     any more are emptied: all of them when another chat is shown, else those at the end.
     """
-    same = st.session_state.get(_DRAWN_CHAT) == chat.id
+    same = tab.drawn[0] == chat.id
     history = (st if same else st.empty()).container(key="chat.history")
-    drawn = DRAWN + st.session_state.get("chat.earlier", 0)
+    drawn = DRAWN + tab.earlier
     versions = app.conversations.versions(chat.id) if nodes else {}
     with history:
         earlier = st.empty()
@@ -97,23 +103,20 @@ def _draw_history(
                 icon=":material/expand_less:",
                 type="tertiary",
                 key="chat.show_earlier",
-                on_click=_show_earlier,
+                on_click=setattr,
+                args=(tab, "earlier", tab.earlier + DRAWN),
             )
         for node in nodes[-drawn:]:
             last = running is None and node is nodes[-1]
             place = message.Place(versions.get(node.id, [node.id]), last)
-            message.draw(app, chat, node, place)
+            message.draw(tab, node, place)
         count = min(len(nodes), drawn)
-        for _ in range(count, st.session_state.get(_DRAWN_COUNT, 0) if same else 0):
+        for _ in range(count, tab.drawn[1] if same else 0):
             st.empty()
-    st.session_state[_DRAWN_CHAT], st.session_state[_DRAWN_COUNT] = chat.id, count
+    tab.drawn = (chat.id, count)
 
 
-def _show_earlier() -> None:
-    st.session_state["chat.earlier"] = st.session_state.get("chat.earlier", 0) + DRAWN
-
-
-def _draw_beginning(app: Application, chat: Conversation) -> None:
+def _draw_beginning(tab: Tab) -> None:
     st.space("large")
     st.header("What shall we talk about?", anchor=False, text_alignment="center")
     st.caption(
@@ -126,13 +129,13 @@ def _draw_beginning(app: Application, chat: Conversation) -> None:
             st.button(
                 suggestion,
                 key=f"chat.suggest.{number}",
-                on_click=turns.send,
-                args=(app, chat, suggestion),
+                on_click=tab.later,
+                args=(turns.send, suggestion),
             )
 
 
 def _draw_bottom(
-    app: Application, chat: Conversation, nodes: Sequence[Node], running: Job | None
+    app: Application, tab: Tab, chat: Conversation, nodes: Sequence[Node], running: Job | None
 ) -> None:
     with (
         st.bottom,
@@ -153,12 +156,12 @@ def _draw_bottom(
         key="chat.input",
         disabled=not chat.model,
         on_submit=_submitted,
-        args=(app, chat),
+        args=(tab,),
     )
 
 
-def _submitted(app: Application, chat: Conversation) -> None:
-    turns.send(app, chat, st.session_state["chat.input"] or "")
+def _submitted(tab: Tab) -> None:
+    tab.later(turns.send, st.session_state["chat.input"] or "")
 
 
 def _draw_gauge(app: Application, chat: Conversation, nodes: Sequence[Node]) -> None:

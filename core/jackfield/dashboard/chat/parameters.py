@@ -10,27 +10,28 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.conversations import Conversation
 from jackfield.dashboard import sampling_controls
-from jackfield.dashboard.chat import shown
-from jackfield.errors import JackfieldError
+from jackfield.dashboard.chat import turns
+from jackfield.dashboard.chat.tab import Tab
+from jackfield.settings import ChatSettings
 
 DEFAULTS, OWN = "Defaults", "Your own"
 
 
-def draw(app: Application, chat: Conversation) -> None:
+def draw(app: Application, tab: Tab, chat: Conversation) -> None:
     """Draw the panel."""
-    scope = f"chat.{chat.id or 'draft'}.{shown.revision()}"
-    _draw_description(app, chat, scope)
-    _draw_preset(app, chat, scope)
+    scope = f"chat.{chat.id or 'draft'}.{tab.revision}"
+    _draw_description(app, tab, chat, scope)
+    _draw_preset(app, tab, chat, scope)
     resident = app.engine.resident(chat.model) if chat.model else None
     supported = resident.info.sampling_fields if resident and resident.info else None
     sampling_controls.draw(
         chat.sampling,
-        shown.base_sampling(app, chat),
+        turns.base_sampling(app, chat),
         supported,
         scope=scope,
-        change=partial(_change_one, app, chat),
+        change=partial(_change_one, app, tab, chat.id),
     )
-    _draw_template(app, chat, scope)
+    _draw_template(app, tab, chat, scope)
     with st.container(horizontal=True):
         st.button(
             "Reset",
@@ -38,19 +39,19 @@ def draw(app: Application, chat: Conversation) -> None:
             key="chat.reset",
             help="Back to the defaults, in this chat",
             on_click=_reset,
-            args=(app, chat),
+            args=(tab, chat.id),
         )
         st.button(
             "Use for new chats",
             icon=":material/bookmark:",
             key="chat.keep",
             help="New chats begin with this description and these parameters",
-            on_click=_keep,
-            args=(app, chat),
+            on_click=tab.later,
+            args=(_keep,),
         )
 
 
-def _draw_description(app: Application, chat: Conversation, scope: str) -> None:
+def _draw_description(app: Application, tab: Tab, chat: Conversation, scope: str) -> None:
     key = f"{scope}.agent_description"
     st.session_state.setdefault(key, chat.agent_description)
     st.text_area(
@@ -60,11 +61,11 @@ def _draw_description(app: Application, chat: Conversation, scope: str) -> None:
         placeholder="You are a helpful assistant.",
         help="Tells the model who it is and how to answer. It stands before every conversation "
         "(the system prompt).",
-        on_change=partial(_read, app, chat, "agent_description", key),
+        on_change=partial(_read, tab, chat.id, "agent_description", key),
     )
 
 
-def _draw_preset(app: Application, chat: Conversation, scope: str) -> None:
+def _draw_preset(app: Application, tab: Tab, chat: Conversation, scope: str) -> None:
     presets = app.plugins.sampling_presets()
     chosen = next((name for name, one in presets.items() if one.params == chat.sampling), OWN)
     if not chat.sampling:
@@ -78,13 +79,13 @@ def _draw_preset(app: Application, chat: Conversation, scope: str) -> None:
         key=key,
         help="A set of parameters for a purpose. Choosing one replaces those below.",
         on_change=_take_preset,
-        args=(app, chat, key),
+        args=(app, tab, chat.id, key),
     )
     if chosen in presets:
         st.caption(presets[chosen].description)
 
 
-def _draw_template(app: Application, chat: Conversation, scope: str) -> None:
+def _draw_template(app: Application, tab: Tab, chat: Conversation, scope: str) -> None:
     templates = {one.name: one.title for one in app.templates.names()}
     options = ["", *templates]
     if chat.template not in options:
@@ -98,50 +99,48 @@ def _draw_template(app: Application, chat: Conversation, scope: str) -> None:
         key=key,
         help="How the messages are written for the model. A wrong one makes for poor answers: "
         "change it only for a model without a template of its own.",
-        on_change=partial(_read, app, chat, "template", key),
+        on_change=partial(_read, tab, chat.id, "template", key),
     )
 
 
-def _change_one(app: Application, chat: Conversation, name: str, value: Any) -> None:
+def _change_one(app: Application, tab: Tab, chat: str, name: str, value: Any) -> None:
     """Set one sampling parameter; one that is as without the chat is not kept."""
-    now = shown.latest(app, chat)
-    sampling = {one: given for one, given in now.sampling.items() if one != name}
-    if value != getattr(shown.base_sampling(app, now), name):
-        sampling[name] = value
-    shown.change(app, now, sampling=sampling)
+
+    def fields(now: Conversation) -> dict[str, Any]:
+        sampling = {one: given for one, given in now.sampling.items() if one != name}
+        if value != getattr(turns.base_sampling(app, now), name):
+            sampling[name] = value
+        return {"sampling": sampling}
+
+    tab.adjust(chat, fields)
 
 
-def _read(app: Application, chat: Conversation, field: str, key: str) -> None:
-    shown.change(app, chat, **{field: st.session_state[key]})
+def _read(tab: Tab, chat: str, field: str, key: str) -> None:
+    tab.change(chat, **{field: st.session_state[key]})
 
 
-def _take_preset(app: Application, chat: Conversation, key: str) -> None:
+def _take_preset(app: Application, tab: Tab, chat: str, key: str) -> None:
     name = st.session_state[key]
     if name == OWN:
         return
     preset = app.plugins.sampling_presets().get(name)
-    shown.change(app, chat, sampling=dict(preset.params) if preset else {})
-    shown.refresh()
+    tab.change(chat, sampling=dict(preset.params) if preset else {})
+    tab.refresh()
 
 
-def _reset(app: Application, chat: Conversation) -> None:
-    begin = type(app.settings.value.chat)()
-    fields: dict[str, Any] = {"agent_description": begin.agent_description}
-    shown.change(app, chat, **fields, sampling={}, template="")
-    shown.refresh()
+def _reset(tab: Tab, chat: str) -> None:
+    description = ChatSettings().agent_description
+    tab.change(chat, agent_description=description, sampling={}, template="")
+    tab.refresh()
 
 
-def _keep(app: Application, chat: Conversation) -> None:
-    chat = shown.latest(app, chat)
-    try:
-        app.settings.update(
-            [
-                ("chat.agent_description", chat.agent_description),
-                ("chat.sampling", chat.sampling),
-                ("chat.preset", ""),
-            ]
-        )
-    except JackfieldError as error:
-        shown.told(error)
-        return
-    st.toast("New chats begin with these parameters.", icon=":material/bookmark_added:")
+def _keep(app: Application, tab: Tab) -> None:
+    chat = tab.chat(app)
+    app.settings.update(
+        [
+            ("chat.agent_description", chat.agent_description),
+            ("chat.sampling", chat.sampling),
+            ("chat.preset", ""),
+        ]
+    )
+    tab.notice = "New chats begin with this description and these parameters."

@@ -6,7 +6,8 @@ import streamlit as st
 
 from jackfield.application import Application
 from jackfield.conversations import Conversation
-from jackfield.dashboard.chat import dialogs, parameters, shown
+from jackfield.dashboard.chat import parameters, turns
+from jackfield.dashboard.chat.tab import Tab
 
 CHATS, PARAMETERS = ":material/forum: Chats", ":material/tune: Parameters"
 LISTED = 30
@@ -16,11 +17,8 @@ RENAME = ":material/edit: Rename"
 EXPORT = ":material/download: Export"
 DELETE = ":material/delete: Delete"
 
-_DELETED = "chat.deleted"
-_EXPORTED = "chat.exported"
 
-
-def draw(app: Application, chat: Conversation) -> None:
+def draw(app: Application, tab: Tab, chat: Conversation) -> None:
     """Draw the sidebar."""
     with st.sidebar:
         st.button(
@@ -29,7 +27,7 @@ def draw(app: Application, chat: Conversation) -> None:
             shortcut="Mod+Shift+O",
             width="stretch",
             key="chat.new",
-            on_click=shown.show,
+            on_click=tab.show,
             args=("",),
         )
         panel = st.segmented_control(
@@ -43,12 +41,12 @@ def draw(app: Application, chat: Conversation) -> None:
             persist_state="session",
         )
         if panel == PARAMETERS:
-            parameters.draw(app, chat)
+            parameters.draw(app, tab, chat)
         else:
-            _draw_chats(app, chat)
+            _draw_chats(app, tab, chat)
 
 
-def _draw_chats(app: Application, chat: Conversation) -> None:
+def _draw_chats(app: Application, tab: Tab, chat: Conversation) -> None:
     search = st.text_input(
         "Search chats",
         type="search",
@@ -57,19 +55,21 @@ def _draw_chats(app: Application, chat: Conversation) -> None:
         key="chat.search",
         persist_state="session",
     )
-    _draw_undo(app)
-    limit = st.session_state.get("chat.listed", LISTED)
+    _draw_undo(tab)
+    limit = LISTED + tab.listed
     found = app.conversations.list(search, limit=limit + 1)
     if not found:
         st.caption("No chat has these words." if search else "Your chats will be listed here.")
     with st.container(gap=None, key="chat.list"):
         for one in found[:limit]:
-            _draw_row(app, one, selected=one.id == chat.id)
+            _draw_row(app, tab, one, selected=one.id == chat.id)
     if len(found) > limit:
-        st.button("Show more", type="tertiary", key="chat.list_more", on_click=_list_more)
+        st.button(
+            "Show more", type="tertiary", key="chat.list_more", on_click=_list_more, args=(tab,)
+        )
 
 
-def _draw_row(app: Application, one: Conversation, *, selected: bool) -> None:
+def _draw_row(app: Application, tab: Tab, one: Conversation, *, selected: bool) -> None:
     with st.container(
         horizontal=True,
         gap=None,
@@ -83,7 +83,7 @@ def _draw_row(app: Application, one: Conversation, *, selected: bool) -> None:
             type="tertiary",
             icon=":material/chat_bubble:" if selected else None,
             key=f"chat.open.{one.id}",
-            on_click=shown.show,
+            on_click=tab.show,
             args=(one.id,),
         )
         if selected:
@@ -96,9 +96,9 @@ def _draw_row(app: Application, one: Conversation, *, selected: bool) -> None:
                 key=key,
                 help="Rename, export or delete this chat",
                 on_click=_chosen,
-                args=(app, one, key),
+                args=(tab, one, key),
             )
-    if selected and st.session_state.get(_EXPORTED) == one.id:
+    if selected and tab.exported == one.id:
         st.download_button(
             "Save the file",
             app.conversations.export(one.id),
@@ -106,28 +106,23 @@ def _draw_row(app: Application, one: Conversation, *, selected: bool) -> None:
             "application/json",
             icon=":material/download:",
             key=f"chat.download.{one.id}",
-            on_click=st.session_state.pop,
-            args=(_EXPORTED, None),
+            on_click=setattr,
+            args=(tab, "exported", ""),
         )
 
 
-def _chosen(app: Application, one: Conversation, key: str) -> None:
+def _chosen(tab: Tab, one: Conversation, key: str) -> None:
     match st.session_state[key]:
         case choice if choice == RENAME:
-            dialogs.ask("rename", one.id)
+            tab.dialog = ("rename", one.id)
         case choice if choice == EXPORT:
-            st.session_state[_EXPORTED] = one.id
+            tab.exported = one.id
         case choice if choice == DELETE:
-            job = app.jobs.get(one.id)
-            if job is not None:
-                job.cancel()
-            app.conversations.delete(one.id)
-            st.session_state[_DELETED] = (one.id, one.title)
-            shown.show("")
+            tab.later(turns.delete_chat, one)
 
 
-def _draw_undo(app: Application) -> None:
-    deleted, title = st.session_state.get(_DELETED, ("", ""))
+def _draw_undo(tab: Tab) -> None:
+    deleted, title = tab.deleted
     if not deleted:
         return
     with st.container(
@@ -139,20 +134,13 @@ def _draw_undo(app: Application) -> None:
             icon=":material/undo:",
             type="tertiary",
             key="chat.undo",
-            on_click=_undo,
-            args=(app, deleted),
+            on_click=tab.later,
+            args=(turns.restore_chat,),
         )
 
 
-def _undo(app: Application, deleted: str) -> None:
-    st.session_state.pop(_DELETED, None)
-    app.conversations.restore(deleted)
-    shown.show(deleted)
-
-
-def _list_more() -> None:
-    listed = st.session_state.get("chat.listed", LISTED)
-    st.session_state["chat.listed"] = min(listed * 3, MOST_LISTED)
+def _list_more(tab: Tab) -> None:
+    tab.listed = min(tab.listed * 2 + LISTED, MOST_LISTED)
 
 
 def _plain(title: str) -> str:

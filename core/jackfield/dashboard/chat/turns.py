@@ -1,141 +1,145 @@
 """What a person does to a chat: send, regenerate, continue, edit, delete, branch, choose.
 
-Each is a callback of a widget: it changes the tree of messages or starts a reply's job, and the
-page is drawn from that.
+Each changes the tree of messages or starts a reply's job, and the page is drawn from that. None
+touches Streamlit: see :class:`~jackfield.dashboard.chat.tab.Tab`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Concatenate, ParamSpec, TypeAlias
-from uuid import uuid4
-
 from jackfield.application import Application
 from jackfield.conversations import Conversation, Node
-from jackfield.dashboard.chat import shown
-from jackfield.errors import InvalidRequest, JackfieldError
+from jackfield.dashboard.chat.tab import Tab
+from jackfield.errors import InvalidRequest
 from jackfield.messages import message
 from jackfield.pipeline import Turn
 from jackfield.sampling import SamplingParams
 
 STOP_WAIT = 10.0  # seconds for a reply that is being stopped to end
 
-P = ParamSpec("P")
-OnMessage: TypeAlias = Callable[[Application, Conversation, Node], None]
+
+def send(app: Application, tab: Tab, text: str) -> None:
+    """Add the user's message and begin the reply; a draft is saved and becomes a chat."""
+    if not text.strip():
+        raise InvalidRequest("The message is empty.", hint="Type something to send.")
+    chat = tab.chat(app)
+    if not chat.model:
+        raise InvalidRequest("There is no model to answer.", hint="Get one on the Models page.")
+    if not chat.id:
+        made = app.conversations.create(
+            model=chat.model,
+            agent_description=chat.agent_description,
+            sampling=chat.sampling,
+            template=chat.template,
+        )
+        tab.show(made.id)
+    end_running(app, tab.shown)
+    chat = app.conversations.get(tab.shown)
+    node = app.conversations.add(chat.id, chat.head, message("user", text))
+    answer(app, chat.id, node)
 
 
-def _action(
-    work: Callable[Concatenate[Application, Conversation, P], None],
-) -> Callable[Concatenate[Application, Conversation, P], None]:
-    """A callback that ends the running reply first, and whose errors the page shows."""
-
-    @wraps(work)
-    def action(app: Application, chat: Conversation, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            chat = shown.latest(app, chat)
-            end_running(app, chat)
-            work(app, shown.latest(app, chat), *args, **kwargs)
-        except JackfieldError as error:
-            shown.told(error)
-
-    return action
+def regenerate(app: Application, tab: Tab, node: Node) -> None:
+    """Write another version of a reply."""
+    if node.parent is None:
+        raise InvalidRequest("This message has no question before it that could be answered.")
+    end_running(app, node.conversation)
+    answer(app, node.conversation, app.conversations.node(node.parent))
 
 
-def end_running(app: Application, chat: Conversation) -> None:
+def reply_to(app: Application, tab: Tab, node: Node) -> None:
+    """Answer a user's message that has no reply yet."""
+    end_running(app, node.conversation)
+    answer(app, node.conversation, node)
+
+
+def continue_reply(app: Application, tab: Tab, node: Node) -> None:
+    """Write on where a reply ended."""
+    end_running(app, node.conversation)
+    parent = app.conversations.node(node.parent) if node.parent else None
+    answer(app, node.conversation, parent, continues=node)
+
+
+def edit(app: Application, tab: Tab, node: Node, text: str) -> None:
+    """Add an edited version of a message; one of the user's is answered anew."""
+    if not text.strip():
+        raise InvalidRequest("The edited message is empty.", hint="Delete it instead.")
+    end_running(app, node.conversation)
+    made = app.conversations.add(
+        node.conversation, node.parent, node.message.with_text(text), model=node.model
+    )
+    if node.message.role == "user":
+        answer(app, node.conversation, made)
+
+
+def delete(app: Application, tab: Tab, node: str) -> None:
+    """Remove a message and all that follows it."""
+    end_running(app, tab.shown)
+    app.conversations.delete_node(node)
+
+
+def branch(app: Application, tab: Tab, node: Node) -> None:
+    """Go on in a new chat that has the messages up to this one."""
+    tab.show(app.conversations.branch(node.conversation, node.id).id)
+
+
+def select(app: Application, tab: Tab, node: str) -> None:
+    """Show another version of a message."""
+    app.conversations.select(tab.shown, node)
+
+
+def delete_chat(app: Application, tab: Tab, chat: Conversation) -> None:
+    """Put a chat aside, so that it can be brought back."""
+    end_running(app, chat.id)
+    app.conversations.delete(chat.id)
+    tab.deleted = (chat.id, chat.title)
+    if tab.shown == chat.id:
+        tab.show("")
+
+
+def restore_chat(app: Application, tab: Tab) -> None:
+    """Bring the chat back that was deleted last."""
+    chat, _ = tab.deleted
+    app.conversations.restore(chat)
+    tab.deleted = ("", "")
+    tab.show(chat)
+
+
+def load_model(app: Application, tab: Tab, model: str) -> None:
+    """Begin to load a model."""
+    app.portal.call(app.engine.begin_load, model)
+
+
+def end_running(app: Application, chat: str) -> None:
     """Stop the chat's reply if one is being written, and wait for its end."""
-    job = app.jobs.get(chat.id) if chat.id else None
+    job = app.jobs.get(chat)
     if job is not None and not job.done:
         job.cancel()
         for _ in job.follow(len(job.events), STOP_WAIT):
             pass
 
 
-@_action
-def send(app: Application, chat: Conversation, text: str) -> None:
-    """Add the user's message and begin the reply."""
-    if not text.strip():
-        raise InvalidRequest("The message is empty.", hint="Type something to send.")
-    if not chat.model:
-        raise InvalidRequest("There is no model to answer.", hint="Get one on the Models page.")
-    chat = shown.saved(app, chat)
-    node = app.conversations.add(chat.id, chat.head, message("user", text))
-    answer(app, chat, node)
-
-
-@_action
-def regenerate(app: Application, chat: Conversation, node: Node) -> None:
-    """Write another version of a reply."""
-    if node.parent is None:
-        raise InvalidRequest("This message has no question before it that could be answered.")
-    answer(app, chat, app.conversations.node(node.parent))
-
-
-@_action
-def reply_to(app: Application, chat: Conversation, node: Node) -> None:
-    """Answer a user's message that has no reply yet."""
-    answer(app, chat, node)
-
-
-@_action
-def continue_reply(app: Application, chat: Conversation, node: Node) -> None:
-    """Write on where a reply ended."""
-    parent = app.conversations.node(node.parent) if node.parent else None
-    answer(app, chat, parent, continues=node)
-
-
-@_action
-def edit(app: Application, chat: Conversation, node: Node, text: str) -> None:
-    """Add an edited version of a message; one of the user's is answered anew."""
-    if not text.strip():
-        raise InvalidRequest("The edited message is empty.", hint="Delete it instead.")
-    made = app.conversations.add(
-        chat.id, node.parent, node.message.with_text(text), model=node.model
-    )
-    if node.message.role == "user":
-        answer(app, chat, made)
-
-
-@_action
-def delete(app: Application, chat: Conversation, node: Node) -> None:
-    """Remove a message and all that follows it."""
-    app.conversations.delete_node(node.id)
-
-
-@_action
-def branch(app: Application, chat: Conversation, node: Node) -> None:
-    """Go on in a new chat that has the messages up to this one."""
-    shown.show(app.conversations.branch(chat.id, node.id).id)
-
-
-@_action
-def select(app: Application, chat: Conversation, node: str) -> None:
-    """Show another version of a message."""
-    app.conversations.select(chat.id, node)
-
-
 def answer(
-    app: Application, chat: Conversation, parent: Node | None, *, continues: Node | None = None
+    app: Application, chat_id: str, parent: Node | None, *, continues: Node | None = None
 ) -> None:
     """Begin a reply under a message.
 
     Raises:
         JackfieldError: the chat's parameters are not valid.
     """
-    path = app.conversations.path(chat.id, parent.id) if parent else []
-    before = [node.message for node in path]
+    chat = app.conversations.get(chat_id)
+    path = app.conversations.path(chat_id, parent.id) if parent else []
+    messages = [node.message for node in path]
     if chat.agent_description.strip():
-        before.insert(0, message("system", chat.agent_description))
+        messages.insert(0, message("system", chat.agent_description))
     if continues is not None:
-        before.append(continues.message)
+        messages.append(continues.message)
     app.jobs.start(
         Turn(
-            id=uuid4().hex,
-            messages=before,
+            messages=messages,
             model=chat.model,
             sampling=sampling(app, chat),
             template=chat.template,
-            conversation=chat.id,
+            conversation=chat_id,
             parent=parent.id if parent else None,
             continues=continues.id if continues else None,
             origin="dashboard",
@@ -159,4 +163,18 @@ def sampling(app: Application, chat: Conversation) -> SamplingParams:
         raise InvalidRequest(
             f"A parameter of this chat is not valid: {error}",
             hint="Reset the parameters in the sidebar.",
+        ) from error
+
+
+def base_sampling(app: Application, chat: Conversation) -> SamplingParams:
+    """The parameters that hold where the chat sets none: the defaults and the model's own."""
+    settings = app.settings.value.models.get(chat.model)
+    if settings is None:
+        return SamplingParams()
+    try:
+        return SamplingParams().merged(SamplingParams(**settings.sampling))
+    except ValueError as error:
+        raise InvalidRequest(
+            f"The sampling parameters saved for the model {chat.model!r} are not valid: {error}",
+            hint="Correct them on the Models page.",
         ) from error

@@ -13,6 +13,7 @@ from jackfield.dashboard.models.folders import draw_folders
 from jackfield.dashboard.models.more import draw_downloads, draw_offers
 from jackfield.dashboard.models.residents import draw_residents
 from jackfield.dashboard.models.state import draw_trouble, opened
+from jackfield.dashboard.notices import draw_notices
 
 MANY = 8
 """From so many models on there is a search box."""
@@ -22,6 +23,7 @@ def draw(app: Application) -> None:
     """Draw the page."""
     models = app.catalog.scan()
     st.title("Models", anchor=False)
+    draw_notices()
     draw_trouble()
     draw_residents(app)
     draw_downloads(app)

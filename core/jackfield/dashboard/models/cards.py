@@ -9,6 +9,7 @@ from jackfield.catalog.model import CatalogModel
 from jackfield.dashboard.models.keeping import draw_keeping
 from jackfield.dashboard.models.load import draw_load
 from jackfield.dashboard.models.state import attempt, load, open_card, resident_of
+from jackfield.dashboard.notices import notify
 from jackfield.dashboard.words import amount, count, plain, say_error
 from jackfield.settings import ModelSettings
 
@@ -137,4 +138,4 @@ def _draw_removal(app: Application, model: CatalogModel) -> None:
 
 def _remove(app: Application, name: str) -> None:
     if attempt(lambda: app.catalog.remove(name)):
-        st.toast(f"{name} is removed.", icon=":material/delete:")
+        notify(f"{name} is removed.", ":material/delete:")

@@ -7,6 +7,7 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.catalog.model import CatalogModel
 from jackfield.dashboard.forms import draw_form, forget
+from jackfield.dashboard.notices import notify
 from jackfield.dashboard.words import show_error
 from jackfield.errors import JackfieldError
 from jackfield.settings import ModelSettings
@@ -43,7 +44,7 @@ def draw_keeping(app: Application, model: CatalogModel) -> None:
     else:
         st.session_state.pop(f"{prefix}:failed", None)
         forget(prefix)
-        st.toast(f"Saved for {model.name}.", icon=":material/check:")
+        notify(f"Saved for {model.name}.")
     st.rerun()
 
 

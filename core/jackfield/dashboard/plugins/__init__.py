@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from jackfield.application import Application
+from jackfield.dashboard.notices import draw_notices
 from jackfield.dashboard.plugins.cards import draw_card
 from jackfield.dashboard.plugins.conflicts import draw_conflicts
 from jackfield.dashboard.plugins.install import draw_install, draw_work
@@ -20,6 +21,7 @@ def draw(app: Application) -> None:
     """Draw the page."""
     records = app.plugins.records()
     st.title("Plugins", anchor=False)
+    draw_notices()
     draw_work()
     draw_conflicts(app)
     here, more, own = st.tabs(

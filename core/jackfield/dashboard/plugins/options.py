@@ -6,6 +6,7 @@ import streamlit as st
 
 from jackfield.application import Application
 from jackfield.dashboard.forms import draw_form, forget
+from jackfield.dashboard.notices import notify
 from jackfield.dashboard.words import show_error
 from jackfield.errors import JackfieldError
 
@@ -51,5 +52,5 @@ def draw_options(app: Application, name: str) -> None:
     else:
         st.session_state.pop(f"{prefix}:failed", None)
         forget(prefix)
-        st.toast(f"Saved. {name} uses it from the next message on.", icon=":material/check:")
+        notify(f"Saved. {name} uses it from the next message on.")
     st.rerun()

@@ -9,6 +9,7 @@ import streamlit as st
 
 from jackfield.application import Application
 from jackfield.dashboard.forms import draw_form, forget
+from jackfield.dashboard.notices import draw_notices, notify
 from jackfield.dashboard.settings.places import draw_api, draw_places
 from jackfield.dashboard.words import listed, show_error
 from jackfield.errors import JackfieldError
@@ -27,6 +28,7 @@ HIDDEN = {"chat": ("sampling",)}
 def draw(app: Application) -> None:
     """Draw the page."""
     st.title("Settings", anchor=False)
+    draw_notices()
     _draw_problem(app)
     _draw_restart(app)
     _draw_form(app)
@@ -130,7 +132,7 @@ def _draw_buttons(app: Application, drawn: Mapping[str, Any], now: Mapping[str, 
         st.session_state.pop(f"{PREFIX}:failed", None)
         for part in ("general", "folders", *SECTIONS):
             forget(f"{PREFIX}:{part}")
-        st.toast("Saved." if changes else "Nothing had changed.", icon=":material/check:")
+        notify("Saved." if changes else "Nothing had changed.")
     st.rerun()
 
 
