@@ -260,9 +260,7 @@ class Engine:
         resident = self._residents[name] = Resident(plan, file.path)
         if old is not None:
             self._leaving.add(old)
-        resident.task = asyncio.create_task(
-            self._bring(resident, file, delay), name=f"load {name}"
-        )
+        resident.task = asyncio.create_task(self._bring(resident, file, delay), name=f"load {name}")
         return resident
 
     async def _bring(self, resident: Resident, file: ModelLog, delay: float) -> None:
@@ -349,17 +347,18 @@ class Engine:
 
     async def _unload(self, resident: Resident) -> UnloadReport:
         unloading = Unloading.begin(self._all())
-        ending = (resident, *self._replaced_by(resident))  # a reload may be waiting for these
+        ending = [resident]
+        if self._residents.get(resident.model) is resident:
+            ending += self._replaced_by(resident)  # those that a reload is waiting for
         await asyncio.gather(*(self._end(one) for one in ending))
         if self._residents.get(resident.model) is resident:
             del self._residents[resident.model]
         return unloading.report(resident)
 
     def _replaced_by(self, resident: Resident) -> list[Resident]:
-        """Those of the same model that are on their way out."""
-        return [
-            one for one in self._leaving if one.model == resident.model and one is not resident
-        ]
+        """Others of its model that are on their way out; first those that never were ready."""
+        others = [one for one in self._leaving - {resident} if one.model == resident.model]
+        return sorted(others, key=lambda one: one.state == "ready")
 
     async def _end(self, resident: Resident, *, grace: float = 2.0) -> None:
         """End a resident and wait until its process is gone; several may wait for the same."""

@@ -29,7 +29,10 @@ class ImportGuard:
         for marker in sorted(self._folder.glob("*")):
             if not marker.name.isdigit() or _is_running(int(marker.name), marker):
                 continue
-            name, _, stamp = marker.read_text(encoding="utf-8").partition("\n")
+            try:
+                name, _, stamp = marker.read_text(encoding="utf-8").partition("\n")
+            except FileNotFoundError:  # its process took it away meanwhile: the import went well
+                continue
             marker.unlink(missing_ok=True)
             if name:
                 found[name] = stamp

@@ -37,7 +37,8 @@ def ends_process(found: Found) -> bool:
     request = json.dumps([found.origin, found.path, sys.path])
     try:
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, request],
+            # -P: the current folder is no place to import from
+            [sys.executable, "-P", "-c", PROGRAM, request],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

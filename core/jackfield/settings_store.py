@@ -197,7 +197,10 @@ def _split(key: Key) -> list[str]:
         return list(key)
     import csv
 
-    parts = next(csv.reader([key], delimiter="."), [])
+    try:
+        parts = next(csv.reader([key], delimiter="."), [])
+    except csv.Error:  # a line break in it
+        parts = []
     if not parts or not all(parts):
         raise SettingsError(f"{key!r} is not a settings key.", hint=_known(""), param=key)
     return parts
@@ -327,4 +330,4 @@ def _known(key: str) -> str:
         else:
             names.append(name)
     near = get_close_matches(key, names, n=1)
-    return f"Did you mean {near[0]!r}?" if near else "jackfield config list shows all settings."
+    return f"Did you mean {near[0]!r}?" if near else "All settings: jackfield config show --json"

@@ -108,9 +108,15 @@ def write(path: Path, text: str, *, private: bool = False) -> None:
     path = path.resolve()
     name = ""
     try:
+        data = text.encode()
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can say
+        raise SettingsError(
+            "A value has half a character in it, which cannot be kept.", hint="Nothing was changed."
+        ) from error
+    try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if not private:

@@ -30,15 +30,16 @@ class Limits(Plugin):
         )
         tidy: bool = Field(
             False,
-            description="Cut an unfinished reply back to its last whole sentence and close an open "
-            "code block (a streamed API reply then comes at once, when it is whole)",
+            description="Cut a reply that reaches its limit back to its last whole sentence, and "
+            "close an open code block (a streamed API reply then comes at once, when it is whole)",
         )
 
     @hookimpl
     def jackfield_before_turn(self, turn: Turn) -> None:
         """Decline a message that is too long."""
         limit = self.config.message_characters
-        length = len(turn.messages[-1].text) if turn.messages else len(turn.prompt)
+        said = [one.text for one in turn.messages if one.role == "user"] or [turn.prompt]
+        length = len(said[-1])
         if limit and length > limit:
             raise TurnRefused(
                 f"The message has {length} characters and the limit is {limit}.",
@@ -54,9 +55,9 @@ class Limits(Plugin):
         return params.model_copy(update={"max_tokens": limit})
 
     @hookimpl
-    def jackfield_transform_reply(self, reply: str) -> str | None:
-        """Tidy what was cut off."""
-        return tidied(reply) if self.config.tidy else None
+    def jackfield_transform_reply(self, reply: str, turn: Turn) -> str | None:
+        """Tidy what was cut off by its longest length."""
+        return tidied(reply) if self.config.tidy and turn.finish == "length" else None
 
 
 def tidied(reply: str) -> str:

@@ -41,10 +41,12 @@ class Prefill(Plugin):
 
 
 async def _after(text: str, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
-    """The text, before the first piece that the model wrote."""
+    """The text, before the first piece that the model wrote, or in its place."""
     begun = False
     async for event in events:
         if isinstance(event, TextEvent) and not begun:
             begun = True
             yield TextEvent(text)
         yield event
+    if not begun:
+        yield TextEvent(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Literal
 
@@ -31,6 +32,8 @@ QUOTES = {
     "German": ("„", "“", "‚", "‘"),
     "French": ("«\u202f", "\u202f»", "‹\u202f", "\u202f›"),
 }
+CODE = re.compile(r"(?<!`)(?:(`+)(?!`).*?(?<!`)\1(?!`)|`{3,}(?!`).*\Z)", re.DOTALL)
+"""A span or block of code between backticks; a block may be open at the end."""
 OPENING = " \t\n([{—–-"
 
 
@@ -52,18 +55,22 @@ class Typography(Plugin):
     @hookimpl
     def jackfield_transform_input(self, text: str) -> str | None:
         """Plain characters outside code."""
-        if not self.config.plain_input:
-            return None
-        parts = text.split("`")
-        return "`".join(
-            part if index % 2 else part.translate(PLAIN) for index, part in enumerate(parts)
-        )
+        return plain(text) if self.config.plain_input else None
 
     @hookimpl
     def jackfield_filter_stream(self, events: AsyncIterator[Event]) -> AsyncIterator[Event] | None:
         """Fine characters as the reply streams."""
         style = self.config.fine_replies
         return None if style == "off" else _refined(events, Typesetter(style))
+
+
+def plain(text: str) -> str:
+    """A text with plain characters outside of code."""
+    pieces, at = [], 0
+    for code in CODE.finditer(text):
+        pieces += [text[at : code.start()].translate(PLAIN), code[0]]
+        at = code.end()
+    return "".join([*pieces, text[at:].translate(PLAIN)])
 
 
 class Typesetter:
@@ -75,12 +82,28 @@ class Typesetter:
         self._fence = ""
         self._ticks = ""
         self._inner_is_open = False
+        self._waits = False  # for the letter that tells an apostrophe from a closing quote
 
     def feed(self, text: str) -> str:
-        """The next piece; as long as the input, save where a quotation mark takes a space."""
-        return "".join(self._character(character) for character in text)
+        """The next piece, less a mark that depends on what follows."""
+        return "".join(self._settled(character) + self._set(character) for character in text)
 
-    def _character(self, character: str) -> str:
+    def finish(self) -> str:
+        """The mark that was held back."""
+        return self._settled("")
+
+    def _settled(self, following: str) -> str:
+        if not self._waits:
+            return ""
+        self._waits = False
+        if following.isalpha():
+            self._before = "’"
+            return "’"
+        self._inner_is_open = False
+        self._before = self._quotes[3]
+        return self._before
+
+    def _set(self, character: str) -> str:
         if character == "`":
             self._ticks += character
             self._before = character
@@ -88,29 +111,33 @@ class Typesetter:
         if self._ticks:
             self._fence = "" if self._fence == self._ticks else self._fence or self._ticks
             self._ticks = ""
+        if character == self._before == "\n" and len(self._fence) < 3:
+            self._fence = ""  # a paragraph ends, and no span of code goes on after it
         fine = character if self._fence else self._fine(character)
-        self._before = character
+        self._before = fine or self._before
         return fine
 
     def _fine(self, character: str) -> str:
-        opens, closes, opens_inner, closes_inner = self._quotes
-        at_start = self._before in OPENING or self._before in opens
+        opens, closes, opens_inner, _ = self._quotes
+        at_start = self._before in OPENING or self._before in (opens, opens_inner)
         if character == '"':
             return opens if at_start else closes
-        if character == "'":
-            if self._inner_is_open:
-                self._inner_is_open = False
-                return closes_inner
-            if not at_start:
-                return "’"
+        if character != "'":
+            return character
+        if at_start:
             self._inner_is_open = True
             return opens_inner
-        return character
+        self._waits = self._inner_is_open
+        return "" if self._waits else "’"
 
 
 async def _refined(events: AsyncIterator[Event], setter: Typesetter) -> AsyncIterator[Event]:
     async for event in events:
         if isinstance(event, TextEvent):
             yield TextEvent(setter.feed(event.text), event.logprobs)
-        else:
-            yield event
+            continue
+        if rest := setter.finish():
+            yield TextEvent(rest)
+        yield event
+    if rest := setter.finish():
+        yield TextEvent(rest)

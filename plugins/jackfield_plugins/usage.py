@@ -83,7 +83,7 @@ class Usage(Plugin):
         """Add a turn."""
         usage = trace.usage
         tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-        values = (_today(), turn.model, turn.origin, *tokens, usage.seconds if usage else 0.0)
+        values = (_today(), trace.model, turn.origin, *tokens, usage.seconds if usage else 0.0)
         with self._database() as database:
             database.execute(
                 "insert into turns values (?, ?, ?, 1, ?, ?, ?, ?) on conflict do update set "

@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Iterator[
     """One server for a module, with the real model and the fake loader."""
     made = Installation(tmp_path_factory.mktemp("home"))
     made.add_fake_loader()
-    made.add_model(smollm2, "smollm2", n_ctx=4096, n_threads=2, parallel=8)
+    made.add_model(smollm2, "smollm2", n_ctx=4096, n_threads=1, parallel=8)
     with made.serving() as server:
         yield server
 

@@ -71,6 +71,29 @@ def test_invalid_json_is_400_and_says_where(parrot):
     assert "character 20" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        (CHAT, '"messages": [{"role": "user", "content": "a\\ud800"}]'),
+        (CHAT, '"stop": ["\\ud800"], "messages": [{"role": "user", "content": "a"}]'),
+        ("/v1/completions", '"prompt": "a\\ud800"'),
+        ("/api/tokenize", '"text": "a\\ud800"'),
+    ],
+)
+def test_half_a_character_which_json_can_say_is_400(parrot, path, field):
+    headers = {"Content-Type": "application/json"}
+    for _ in range(6):  # more often than the model has slots
+        answer = parrot.http.post(path, content=f'{{"model": "parrot", {field}}}', headers=headers)
+        assert answer.status_code == 400
+        assert "half a character" in answer.json()["error"]["message"]
+    assert parrot.resident().active == 0
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "9" * 30])
+def test_a_limit_out_of_bounds_is_400(parrot, limit):
+    assert parrot.http.get(f"/api/conversations?limit={limit}").status_code == 400
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b'"text"', b"null"])
 def test_a_body_that_is_no_object_is_400(parrot, content):
     headers = {"Content-Type": "application/json"}

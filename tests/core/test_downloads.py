@@ -55,6 +55,19 @@ def test_a_fetched_model_lies_in_a_folder_of_its_name_with_a_note(paths: Paths):
     assert {path.relative_to(paths.models).parts[0] for path in left(paths)} == {"tiny"}
 
 
+def test_what_is_put_into_its_place_meanwhile_is_not_deleted(paths: Paths):
+    gate = Gate()
+    downloads = make(paths, Shelf(slow=gate))
+    job = downloads.start("shelf", "slow")
+    assert gate.reached.wait(30)
+    mine = paths.models / "slow" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("dear to me")
+    gate.open.set()
+    assert ended(job).state == "failed" and "not empty" in job.error
+    assert mine.read_text() == "dear to me"
+
+
 def test_a_download_in_the_background_reports_its_progress_and_end(paths: Paths):
     gate = Gate()
     downloads = make(paths, Shelf(slow=gate))

@@ -125,6 +125,27 @@ def test_other_options_load_it_anew_after_the_running_requests(paths: Paths) -> 
     with_engine(paths, test)
 
 
+def test_unloading_while_a_reload_waits_ends_the_one_that_answers_too(paths: Paths) -> None:
+    async def test(bench: Bench) -> None:
+        bench.model("m", replies=["a " * 1000], delay=0.05)
+        old = await bench.engine.load("m")
+        async with bench.engine.use("m") as resident:
+            asked = asyncio.create_task(said(resident))
+            await until(lambda: resident.active)
+            waiting = bench.engine.begin_load("m", options={"answer": "upper case"})
+            await until(lambda: waiting.stage == "waiting for requests to end")
+            again = bench.engine.begin_load("m", options={"n_ctx": 64})
+            await until(lambda: again.stage == "waiting for requests to end")
+            assert psutil.pid_exists(old.worker.pid)
+            await bench.engine.unload("m")
+            with pytest.raises(WorkerDied, match="unloaded"):
+                await asked
+        assert not psutil.pid_exists(old.worker.pid)
+        assert bench.engine.residents() == [] and waiting.pid is None and again.pid is None
+
+    with_engine(paths, test)
+
+
 def test_users_follow_a_load_that_is_replaced(paths: Paths) -> None:
     async def test(bench: Bench) -> None:
         bench.model("m", load_delay=0.5, replies=["hello"])

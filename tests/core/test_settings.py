@@ -134,7 +134,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_name(store):
     assert caught.value.hint == "Did you mean 'server.port'?"
 
 
-@pytest.mark.parametrize("key", ["", ".", "server..port"])
+@pytest.mark.parametrize("key", ["", ".", "server..port", "models.a\nb.alias"])
 def test_a_key_that_is_none_is_refused(store, key):
     with pytest.raises(SettingsError):
         store.set(key, 1)
@@ -243,6 +243,15 @@ def test_a_disk_that_is_full_leaves_the_old_file_whole(paths, store):
     assert "could not be written" in shown.stdout, shown.stderr
     assert SettingsStore(paths).value.server.port == 7900
     assert not list(paths.home.glob(".settings*"))
+
+
+def test_a_text_that_no_file_can_hold_is_refused_and_leaves_nothing_behind(paths, store):
+    store.set("server.port", 80)
+    before = sorted(paths.home.iterdir())
+    with pytest.raises(SettingsError, match="half a character"):
+        store.set("chat.agent_description", "\ud800")
+    assert store.value.chat.agent_description == ""
+    assert sorted(paths.home.iterdir()) == before
 
 
 def test_a_linked_file_stays_a_link_and_permissions_stay(paths, tmp_path: Path):

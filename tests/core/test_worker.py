@@ -238,3 +238,16 @@ def test_a_log_is_kept_short(tmp_path: Path) -> None:
     assert log.path.stat().st_size < 1000
     assert log.tail().splitlines()[-1] == "new" and "old" not in log.tail()
     assert log.path.with_suffix(".log.1").read_bytes().endswith(b"old\n")
+
+
+def test_a_request_that_cannot_be_sent_gives_its_slot_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with working(tmp_path, replies=["fine"], parallel=1) as worker:
+            with pytest.raises(InvalidRequest, match="half a character"):
+                await tokens(worker, stop=["\ud800"])
+            with pytest.raises(InvalidRequest, match="half a character"):
+                await worker.count("\ud800")
+            assert worker.active == 0
+            assert await asyncio.wait_for(said(worker), 20) == "fine"
+
+    run(main())

@@ -41,7 +41,7 @@ def test_the_agent_description_and_the_template_reach_the_model(chat: ChatTab) -
 def test_the_parameters_of_the_turn_are_those_of_the_inspector(chat: ChatTab) -> None:
     chat.choose_model("parrot")
     chat.parameters()
-    chat.field("Temperature").press("ArrowRight")
+    chat.page.get_by_role("slider", name="Temperature").press("ArrowRight")
     chat.page.get_by_text("More", exact=True).click()
     chat.field("Seed").fill("7")
     chat.field("Seed").press("Enter")

@@ -299,6 +299,23 @@ def test_the_name_and_template_of_a_model_are_kept(app: Application) -> None:
     assert app.catalog.find("polly").name == "parrot"
 
 
+def test_the_sampling_of_a_model_is_kept_as_it_is_changed(app: Application) -> None:
+    fake_model(app.paths.models, "parrot")
+    test = page()
+    test.session_state["models:open"] = "parrot"
+    test.session_state["models:panel:parrot"] = "Sampling"
+    run(test)
+    test.slider[0].set_value(0.3)
+    run(test)
+    assert app.settings.value.models["parrot"].sampling == {"temperature": 0.3}
+    app.settings.set(("models", "parrot", "sampling"), {"temperature": 1.2})
+    run(test)
+    assert test.slider[0].value == 1.2
+    press(test, "Back to the defaults")
+    assert "parrot" not in app.settings.value.models
+    assert test.slider[0].value == 0.8
+
+
 def test_removing_a_model_asks_first(app: Application) -> None:
     path = fake_model(app.paths.models, "parrot")
     test = page()

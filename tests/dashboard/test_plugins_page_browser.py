@@ -133,7 +133,11 @@ def test_another_variant_shows_its_own_fields(page: Page) -> None:
     card = page.locator(".st-key-plugin-shout")
     card.get_by_role("button", name="Options").click()
     expect(card.get_by_role("slider", name="Radius")).to_be_visible()
-    card.get_by_label("Shape", exact=True).click()
+    shape = card.get_by_label("Shape", exact=True)
+    page.mouse.move(640, 600)
+    page.mouse.wheel(0, 4000)  # a list that is open closes when the page scrolls under it
+    expect(shape).to_be_in_viewport()
+    shape.click()
     page.get_by_role("option", name="square").click()
     expect(card.get_by_role("slider", name="Side")).to_be_visible()
     expect(card.get_by_role("slider", name="Radius")).to_have_count(0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import anyio.to_thread
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -44,7 +44,9 @@ class WholeConversation(BaseModel):
 
 
 @router.get("")
-def list_conversations(app: App, search: str = "", limit: int = 200) -> list[Chat]:
+def list_conversations(
+    app: App, search: str = "", limit: Annotated[int, Query(ge=1, le=100_000)] = 200
+) -> list[Chat]:
     """Conversations, newest first; ``search`` looks in titles and texts."""
     return app.conversations.list(search, limit=limit)
 

@@ -261,8 +261,9 @@ class Downloads:
         for file_ in (made / SIDECAR, *([kept] if kept.is_file() else [])):
             _to_disk(file_)
         place = self._paths.models / note.name
-        if place.is_dir():
-            shutil.rmtree(place)  # an empty one: _refuse_known has looked
+        if place.is_dir():  # an empty one, or the download fails: nothing of the user's is deleted
+            (place / SIDECAR).unlink(missing_ok=True)
+            place.rmdir()
         made.rename(place)
         here = [one for one in self._catalog.scan() if one.path.is_relative_to(place)]
         job.model = here[0].name if here else note.name

@@ -11,6 +11,7 @@ import msgspec
 import streamlit as st
 from pydantic import ValidationError
 
+from jackfield.dashboard.callbacks import take
 from jackfield.sampling import SAMPLERS, SamplingParams
 
 Values: TypeAlias = dict[str, Any]
@@ -239,16 +240,21 @@ def _read(control: Control, shown: Any) -> Any:
 
 def _changed(control: Control, key: str, change: Change) -> None:
     """Hand on what was entered, or say what is wrong with it."""
-    wrong = ""
-    try:
-        value = _read(control, st.session_state[key])
-        SamplingParams.model_validate({control.name: value})
-        change(control.name, value)  # before the session is touched again, which may end this
-    except ValidationError as error:
-        wrong = error.errors()[0]["msg"].removeprefix("Value error, ")
-    except ValueError as error:
-        wrong = str(error)
-    st.session_state[f"{key}.error"] = wrong
+    wrong: list[str] = []
+
+    def note(shown: Any) -> None:
+        try:
+            value = _read(control, shown)
+            SamplingParams.model_validate({control.name: value})
+        except ValidationError as error:
+            wrong.append(error.errors()[0]["msg"].removeprefix("Value error, "))
+        except ValueError as error:
+            wrong.append(str(error))
+        else:
+            change(control.name, value)
+
+    take(key, note)
+    st.session_state[f"{key}.error"] = " ".join(wrong)
 
 
 def _escaped(line: str) -> str:

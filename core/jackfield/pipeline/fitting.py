@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 
-from jackfield.errors import PromptTooLong
+from jackfield.errors import InvalidRequest, PromptTooLong
 from jackfield.loader import ModelInfo
 from jackfield.messages import Event, Message, NoticeEvent, Passage
 from jackfield.trace import Trace
@@ -109,7 +109,14 @@ class Fitting:
 
     async def _size(self, prompt: str, enough: int) -> int:
         """Tokens of a prompt; its bytes if they are few enough, for no token has less than one."""
-        bound = len(prompt.encode())
+        try:
+            bound = len(prompt.encode())
+        except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can say
+            raise InvalidRequest(
+                f"The prompt has half a character at position {error.start}.",
+                hint="Remove it.",
+                param="messages",
+            ) from error
         return bound if bound <= enough else await self._count(prompt)
 
     def _tell(self, gone: int) -> None:

@@ -136,7 +136,7 @@ class Pipeline:
         info = model.info
         if info is None:
             raise JackfieldError(f"The model {run.turn.model!r} is not ready.")
-        run.trace.loader = model.loader
+        run.trace.model, run.trace.loader = model.model, model.loader
         run.context_length = info.context_length
         settings = self._settings.value.models.get(model.model, ModelSettings())
         preparation = Preparation(run.turn, model, info, plugins, self._templates, run.trace)

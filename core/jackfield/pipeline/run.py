@@ -49,7 +49,7 @@ class Run:
         self._first = self._first or self._latest
         self.tokens += 1
         if token.finish is not None:
-            self.finish = token.finish
+            self.finish = self.turn.finish = token.finish
             self._count(token.prompt_tokens, token.completion_tokens, token.cached_tokens)
 
     def stopped(self, prompt_tokens: int) -> None:

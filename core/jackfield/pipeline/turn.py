@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import uuid4
 
-from jackfield.messages import Message
+from jackfield.messages import FinishReason, Message
 from jackfield.sampling import SamplingParams
 
 
@@ -27,7 +27,8 @@ class Turn:
         continues: the reply whose text is continued; its text is the last of ``messages``.
         origin: who asks.
         notes: a place for plugins to remember things between hooks.
-        reply: set by the pipeline: the saved message being written.
+        reply: set by the pipeline: the saved message being written, "" at first.
+        finish: set by the pipeline: why the model stopped writing, "" before that.
     """
 
     model: str
@@ -45,3 +46,4 @@ class Turn:
     id: str = field(default_factory=lambda: uuid4().hex)
     notes: dict[str, Any] = field(default_factory=dict)
     reply: str = ""
+    finish: FinishReason | Literal[""] = ""

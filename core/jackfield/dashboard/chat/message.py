@@ -10,6 +10,7 @@ import streamlit as st
 
 from jackfield.application import Application
 from jackfield.conversations import Node
+from jackfield.dashboard.callbacks import take
 from jackfield.dashboard.chat import turns
 from jackfield.dashboard.chat.markdown import as_typed, markdown
 from jackfield.dashboard.chat.tab import Tab
@@ -180,21 +181,20 @@ def _choices(node: Node, place: Place) -> list[str]:
 
 
 def _chosen(tab: Tab, node: Node, key: str) -> None:
-    match st.session_state[key]:
-        case choice if choice == COPY:
-            tab.copied = node.message.text
-        case choice if choice == EDIT:
-            tab.editing = node.id
-        case choice if choice == AGAIN:
-            tab.later(turns.regenerate, node)
-        case choice if choice == ONWARD:
-            tab.later(turns.continue_reply, node)
-        case choice if choice == BRANCH:
-            tab.later(turns.branch, node)
-        case choice if choice == INSPECT:
-            tab.dialog = ("inspect", node.id)
-        case choice if choice == DELETE:
-            tab.dialog = ("delete", node.id)
+    take(key, lambda choice: _do(tab, node, choice))
+
+
+def _do(tab: Tab, node: Node, choice: str) -> None:
+    actions = {AGAIN: turns.regenerate, ONWARD: turns.continue_reply, BRANCH: turns.branch}
+    dialogs = {INSPECT: "inspect", DELETE: "delete"}
+    if choice == COPY:
+        tab.copied = node.message.text
+    elif choice == EDIT:
+        tab.editing = node.id
+    elif choice in actions:
+        tab.later(actions[choice], node)
+    elif choice in dialogs:
+        tab.dialog = (dialogs[choice], node.id)
 
 
 def _draw_editor(tab: Tab, node: Node) -> None:
@@ -216,9 +216,11 @@ def _draw_editor(tab: Tab, node: Node) -> None:
 
 
 def _edited(tab: Tab, node: Node, key: str) -> None:
-    text = st.session_state[key]
-    tab.editing = ""
-    tab.later(turns.edit, node, text)
+    def note(text: str) -> None:
+        tab.editing = ""
+        tab.later(turns.edit, node, text)
+
+    take(key, note)
 
 
 def _facts(node: Node) -> str:

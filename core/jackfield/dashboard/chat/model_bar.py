@@ -7,6 +7,7 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.catalog.downloads import Download
 from jackfield.conversations import Conversation
+from jackfield.dashboard.callbacks import take
 from jackfield.dashboard.chat import turns
 from jackfield.dashboard.chat.markdown import markdown
 from jackfield.dashboard.chat.reply import draw_loading
@@ -76,9 +77,11 @@ def _draw_state(app: Application, tab: Tab, chat: Conversation, state: str, *, t
 
 
 def _chosen(tab: Tab, chat: str, key: str) -> None:
-    model = st.session_state[key]
-    tab.change(chat, model=model)
-    tab.later(turns.load_model, model)
+    def note(model: str) -> None:
+        tab.change(chat, model=model)
+        tab.later(turns.load_model, model)
+
+    take(key, note)
 
 
 @st.fragment(run_every=POLL)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from jackfield.application import Application
 from jackfield.conversations import Conversation, Node
+from jackfield.dashboard.callbacks import take
 from jackfield.dashboard.chat import dialogs, message, model_bar, reply, sidebar, turns
 from jackfield.dashboard.chat.clipboard import draw_copy
 from jackfield.dashboard.chat.markdown import markdown
@@ -161,7 +162,7 @@ def _draw_bottom(
 
 
 def _submitted(tab: Tab) -> None:
-    tab.later(turns.send, st.session_state["chat.input"] or "")
+    take("chat.input", lambda text: tab.later(turns.send, text or ""))
 
 
 def _draw_gauge(app: Application, chat: Conversation, nodes: Sequence[Node]) -> None:

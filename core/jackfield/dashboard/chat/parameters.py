@@ -10,6 +10,7 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.conversations import Conversation
 from jackfield.dashboard import sampling_controls
+from jackfield.dashboard.callbacks import take
 from jackfield.dashboard.chat import turns
 from jackfield.dashboard.chat.tab import Tab
 from jackfield.settings import ChatSettings
@@ -58,7 +59,7 @@ def _draw_description(app: Application, tab: Tab, chat: Conversation, scope: str
         "Agent description",
         key=key,
         height=110,
-        placeholder="You are a helpful assistant.",
+        placeholder="For example: You are a friendly travel advisor.",
         help="Tells the model who it is and how to answer. It stands before every conversation "
         "(the system prompt).",
         on_change=partial(_read, tab, chat.id, "agent_description", key),
@@ -116,16 +117,18 @@ def _change_one(app: Application, tab: Tab, chat: str, name: str, value: Any) ->
 
 
 def _read(tab: Tab, chat: str, field: str, key: str) -> None:
-    tab.change(chat, **{field: st.session_state[key]})
+    take(key, lambda value: tab.change(chat, **{field: value}))
 
 
 def _take_preset(app: Application, tab: Tab, chat: str, key: str) -> None:
-    name = st.session_state[key]
-    if name == OWN:
-        return
-    preset = app.plugins.sampling_presets().get(name)
-    tab.change(chat, sampling=dict(preset.params) if preset else {})
-    tab.refresh()
+    presets = app.plugins.sampling_presets()
+
+    def note(name: str) -> None:
+        if name != OWN:
+            tab.change(chat, sampling=dict(presets[name].params) if name in presets else {})
+            tab.refresh()
+
+    take(key, note)
 
 
 def _reset(tab: Tab, chat: str) -> None:

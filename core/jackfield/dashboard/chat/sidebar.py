@@ -6,6 +6,7 @@ import streamlit as st
 
 from jackfield.application import Application
 from jackfield.conversations import Conversation
+from jackfield.dashboard.callbacks import take
 from jackfield.dashboard.chat import parameters, turns
 from jackfield.dashboard.chat.tab import Tab
 
@@ -112,13 +113,15 @@ def _draw_row(app: Application, tab: Tab, one: Conversation, *, selected: bool) 
 
 
 def _chosen(tab: Tab, one: Conversation, key: str) -> None:
-    match st.session_state[key]:
-        case choice if choice == RENAME:
+    def note(choice: str) -> None:
+        if choice == RENAME:
             tab.dialog = ("rename", one.id)
-        case choice if choice == EXPORT:
+        elif choice == EXPORT:
             tab.exported = one.id
-        case choice if choice == DELETE:
+        elif choice == DELETE:
             tab.later(turns.delete_chat, one)
+
+    take(key, note)
 
 
 def _draw_undo(tab: Tab) -> None:

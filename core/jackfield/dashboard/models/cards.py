@@ -8,6 +8,7 @@ from jackfield.application import Application
 from jackfield.catalog.model import CatalogModel
 from jackfield.dashboard.models.keeping import draw_keeping
 from jackfield.dashboard.models.load import draw_load
+from jackfield.dashboard.models.sampling import draw_sampling
 from jackfield.dashboard.models.state import attempt, load, open_card, resident_of
 from jackfield.dashboard.notices import notify
 from jackfield.dashboard.words import amount, count, plain, say_error
@@ -94,8 +95,10 @@ def _draw_buttons(app: Application, model: CatalogModel, is_open: bool) -> None:
 
 
 def _draw_panel(app: Application, model: CatalogModel) -> None:
-    options, keep, files = st.tabs(
-        ["Load", "Name and template", "Files"], key=f"models:panel:{model.name}", on_change="rerun"
+    options, keep, sampling, files = st.tabs(
+        ["Load", "Name and template", "Sampling", "Files"],
+        key=f"models:panel:{model.name}",
+        on_change="rerun",
     )
     if options.open:
         with options:
@@ -103,6 +106,9 @@ def _draw_panel(app: Application, model: CatalogModel) -> None:
     if keep.open:
         with keep:
             draw_keeping(app, model)
+    if sampling.open:
+        with sampling:
+            draw_sampling(app, model)
     if files.open:
         with files:
             st.code(str(model.path), language=None, wrap_lines=True)
