@@ -84,7 +84,6 @@ def main(model: Path, threads: int) -> None:
             "prompt": asked["prompt"],
             "n_predict": asked["tokens"],
             "temperature": 0,
-            "logit_bias": {"0": -100, "2": -100},
             "stream": True,
         }
         server.handle_completions(json.dumps(request).encode(), take)

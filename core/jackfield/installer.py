@@ -209,6 +209,12 @@ class Installer:
             )
         offline = self._settings.value.offline
         is_here = Path(spec).expanduser().exists()
+        if _is_path(spec) and "://" not in spec and not is_here:
+            raise InvalidRequest(
+                f"There is nothing at {spec!r}.",
+                hint="Give a folder with a pyproject.toml, a wheel file, or a package's name.",
+                param="spec",
+            )
         if offline and not is_here:
             raise NotPermitted(
                 f"{spec!r} would have to be fetched, and offline mode is on.",

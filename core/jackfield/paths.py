@@ -68,6 +68,11 @@ class Paths(msgspec.Struct, frozen=True):
         return self.home / "server.json"
 
     def make(self) -> None:
-        """Create the folders. Raises OSError where that is not possible."""
-        for folder in (self.home, self.models, self.plugins, self.plugin_data, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Create the folders. Raises OSError where that is not possible.
+
+        What is kept here is private, chats above all: a new data folder is its owner's alone.
+        """
+        self.home.parent.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        for folder in (self.models, self.plugins, self.plugin_data, self.logs):
+            folder.mkdir(exist_ok=True)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import msgspec
 import regex
 
-from jackfield import Event, Field, LongText, NoticeEvent, Plugin, TextEvent, hookimpl
+from jackfield import (
+    Event,
+    Field,
+    LongText,
+    NoticeEvent,
+    Plugin,
+    ReasoningEvent,
+    TextEvent,
+    hookimpl,
+)
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -89,7 +98,7 @@ class Redact(Plugin):
     @hookimpl
     def jackfield_filter_stream(self, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
         """Hold back only what could still become a match."""
-        return _masked(events, Masker(self.config.chosen(), self.config.mask))
+        return _masked(events, self.config.chosen(), self.config.mask)
 
 
 class Masker:
@@ -177,19 +186,37 @@ def _end(kind: Kind, match: regex.Match[str]) -> int:
     return 0
 
 
-async def _masked(events: AsyncIterator[Event], masker: Masker) -> AsyncIterator[Event]:
-    """The stream with masked text; what is held back comes before anything that is not text."""
+async def _masked(
+    events: AsyncIterator[Event], kinds: list[Kind], mask: str
+) -> AsyncIterator[Event]:
+    """The stream with masked text and thoughts; what is held back comes before anything else.
+
+    Log probabilities are left out: they would tell what was masked.
+    """
+    maskers: dict[type[TextEvent | ReasoningEvent], Masker] = {
+        TextEvent: Masker(kinds, mask),
+        ReasoningEvent: Masker(kinds, mask),
+    }
     async for event in events:
-        if isinstance(event, TextEvent):
-            # log probabilities would tell what was masked
-            if text := masker.feed(event.text):
-                yield TextEvent(text)
-            continue
-        if text := masker.finish():
-            yield TextEvent(text)
-        yield event
-    if text := masker.finish():
-        yield TextEvent(text)
-    if masker.counts:
-        counts = ", ".join(f"{name}: {number}" for name, number in masker.counts.items())
-        yield NoticeEvent(f"Masked in this reply: {counts}.")
+        for one in _rest(maskers, besides=type(event)):
+            yield one
+        if isinstance(event, TextEvent | ReasoningEvent):
+            if text := maskers[type(event)].feed(event.text):
+                yield type(event)(text)
+        else:
+            yield event
+    for one in _rest(maskers):
+        yield one
+    counts = sum((masker.counts for masker in maskers.values()), Counter[str]())
+    if counts:
+        words = ", ".join(f"{name}: {number}" for name, number in counts.items())
+        yield NoticeEvent(f"Masked in this reply: {words}.")
+
+
+def _rest(
+    maskers: Mapping[type[TextEvent | ReasoningEvent], Masker], besides: type | None = None
+) -> Iterator[Event]:
+    """What the maskers hold back."""
+    for kind, masker in maskers.items():
+        if kind is not besides and (text := masker.finish()):
+            yield kind(text)

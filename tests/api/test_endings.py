@@ -44,12 +44,28 @@ def test_a_client_that_leaves_the_queue_does_not_get_the_slot(start_server):
     with start_server(slow=SLOW) as server:
         url = f"{server.url}/v1/chat/completions"
         with server.http.stream("POST", url, json={**BODY, "stream": True}) as response:
-            next(response.iter_lines())
+            lines = response.iter_lines()  # dropped, it would close the stream
+            next(lines)
             with pytest.raises(httpx.ReadTimeout):
                 httpx.post(url, json=BODY, timeout=0.5, trust_env=False)
             until(lambda: server.resident("slow").queued == 0)
             assert server.resident("slow").active == 1
         until(lambda: server.resident("slow").active == 0)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+def test_a_client_that_leaves_before_its_stream_begins_leaves_the_queue_at_once(start_server, path):
+    with start_server(slow=SLOW) as server:
+        url = f"{server.url}/v1/chat/completions"
+        with server.http.stream("POST", url, json={**BODY, "stream": True}) as response:
+            lines = response.iter_lines()  # dropped, it would close the stream
+            next(lines)
+            asks = {"prompt": "word"} if path == "/v1/completions" else BODY
+            asked = {**asks, "model": "slow", "stream": True}
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(f"{server.url}{path}", json=asked, timeout=0.5, trust_env=False)
+            assert until(lambda: server.resident("slow").queued == 0) < 0.5
+            assert server.resident("slow").active == 1
 
 
 def test_requests_beyond_the_slots_wait_and_are_all_answered(start_server):

@@ -29,7 +29,6 @@ from jackfield.messages import (
 from jackfield.paths import Paths
 from jackfield.pipeline import Turn
 from jackfield.pipeline.preparation import Preparation
-from jackfield.pipeline.reply import ReasoningSplitter
 from jackfield.settings import ModelSettings
 from jackfield.testing import Workbench
 from jackfield.trace import Trace
@@ -324,32 +323,6 @@ def test_a_leading_block_of_thoughts_becomes_reasoning() -> None:
         assert text_of(events) == "It is <think>ok</think>."
         completed = answer(bench.app, mode="completion", prompt="x", messages=[])
         assert text_of(completed) == reply
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
-@pytest.mark.parametrize(
-    ("reply", "inside", "thought", "text"),
-    [
-        ("<think>a</think>b", False, "a", "b"),
-        ("  <think>\na b</think>\n\nc", False, "a b", "c"),
-        ("a</think>b", True, "a", "b"),
-        ("<thin", False, "", "<thin"),
-        ("a <think>b</think>", False, "", "a <think>b</think>"),
-        ("<think>never ends</thi", False, "never ends</thi", ""),
-        ("", False, "", ""),
-        ("  plain", False, "", "  plain"),
-    ],
-)
-def test_thoughts_are_told_apart_however_the_text_is_cut(
-    reply: str, inside: bool, thought: str, text: str, size: int
-) -> None:
-    splitter = ReasoningSplitter(inside=inside)
-    events = []
-    for start in range(0, len(reply), size):
-        events += splitter.feed(reply[start : start + size])
-    events += splitter.finish()
-    assert "".join(event.text for event in events if isinstance(event, ReasoningEvent)) == thought
-    assert "".join(event.text for event in events if isinstance(event, TextEvent)) == text
 
 
 def test_a_completion_takes_its_prompt_as_it_is() -> None:

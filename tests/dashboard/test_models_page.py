@@ -123,9 +123,13 @@ def state(app: Application, model: str) -> str:
     return resident.state if resident else "gone"
 
 
-def test_without_a_model_it_says_where_to_get_one(app: Application) -> None:
+def test_without_a_model_it_offers_one(app: Application, source: Source) -> None:
     test = page()
-    assert "Get more" in test.info[0].value
+    assert "Fetch one of these" in test.info[0].value
+    press(test, "Download (2.0 MB)")
+    source.go_on.set()
+    until(test, lambda: "Load it" in labels(test))
+    assert not test.info
 
 
 def test_without_a_loader_it_says_so(app: Application) -> None:

@@ -4,15 +4,18 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jackfield.errors import InvalidRequest
-from jackfield.messages import NoticeEvent, message
+from jackfield.messages import ErrorEvent, Event, NoticeEvent, ReasoningEvent, message
+from jackfield.pipeline import Turn
 from jackfield.testing import PluginConformance, Workbench
 from jackfield_plugins.clock import Clock
 from jackfield_plugins.limits import Limits, tidied
 from jackfield_plugins.prefill import Prefill
-from jackfield_plugins.redact import Masker, Redact, luhn
-from jackfield_plugins.typography import Typesetter, Typography
+from jackfield_plugins.redact import Masker, Redact, iban, luhn
+from jackfield_plugins.typography import Typesetter, Typography, plain
 
 
 class TestClock(PluginConformance):
@@ -90,9 +93,29 @@ def test_a_cut_reply_is_tidied(reply: str, expected: str) -> None:
     assert tidied(reply) == expected
 
 
-def test_tidying_is_shown_in_place_of_the_streamed_text() -> None:
-    with Workbench(Limits, config={"tidy": True}, replies=["All done. And the"]) as bench:
-        assert bench.chat("go").text == "All done."
+def test_tidying_is_shown_in_place_of_a_reply_that_reached_its_limit() -> None:
+    config = {"tidy": True, "reply_tokens": 4}
+    with Workbench(Limits, config=config, replies=["All done. And the rest", "Hi. Bye"]) as bench:
+        cut = bench.chat("go", seed=0)
+        assert cut.trace.finish_reason == "length"
+        assert cut.text == "All done."
+        assert bench.chat("go", seed=1).text == "Hi. Bye"
+
+
+def test_a_long_reply_may_be_continued_though_messages_are_limited() -> None:
+    before = [message("user", "go"), message("assistant", "a long reply")]
+    with Workbench(Limits, config={"message_characters": 5}) as bench:
+        turn = Turn(model="fake-model", messages=before, continues="some-id")
+
+        async def run() -> list[Event]:
+            return [event async for event in bench.app.pipeline.run(turn)]
+
+        assert not any(isinstance(event, ErrorEvent) for event in bench.app.portal.call(run))
+
+
+def test_a_prefill_is_shown_even_if_the_model_adds_nothing() -> None:
+    with Workbench(Prefill, config={"text": "Sure."}, replies=["Sure."]) as bench:
+        assert bench.chat("Help me").text == "Sure."
 
 
 def test_pasted_typography_is_made_plain_outside_code() -> None:
@@ -101,18 +124,55 @@ def test_pasted_typography_is_made_plain_outside_code() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("``a ` “b”`` “c”", '``a ` “b”`` "c"'),
+        ("```\n“a”\n```\n“b”", '```\n“a”\n```\n"b"'),
+        ("“a”\n```\n“open”", '"a"\n```\n“open”'),
+        ("a ` alone “b”", 'a ` alone "b"'),
+    ],
+)
+def test_only_what_is_code_is_left_as_it_is(text: str, expected: str) -> None:
+    assert plain(text) == expected
+
+
+@pytest.mark.parametrize(
     ("style", "expected"),
     [
         ("English", "He said “it’s ‘fine’” (“yes”)."),
         ("German", "He said „it’s ‚fine‘“ („yes“)."),
+        (
+            "French",
+            "He said «\u202fit’s ‹\u202ffine\u202f›\u202f» («\u202fyes\u202f»).",
+        ),
     ],
 )
 def test_straight_quotes_become_typographic(style: str, expected: str) -> None:
-    text = 'He said "it\'s \'fine\'" ("yes").'
+    assert typeset(style, 'He said "it\'s \'fine\'" ("yes").') == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\"'I don't' is short\"", "„‚I don’t‘ is short“"),
+        ("\"'Yes'\"", "„‚Yes‘“"),
+        ("'", "‚"),
+        ("'a'", "‚a‘"),
+        ('a lone ` tick\n\n"b"', "a lone ` tick\n\n„b“"),
+        ("'a'`'b'`", "‚a‘`'b'`"),
+    ],
+)
+def test_marks_within_marks_are_told_from_apostrophes(text: str, expected: str) -> None:
+    assert typeset("German", text) == expected
+
+
+def typeset(style: str, text: str) -> str:
+    """The text set whole; it comes out the same however it is cut."""
     whole = Typesetter(style)
-    assert whole.feed(text) == expected
+    expected = whole.feed(text) + whole.finish()
     pieces = Typesetter(style)
-    assert "".join(pieces.feed(character) for character in text) == expected
+    assert "".join(pieces.feed(character) for character in text) + pieces.finish() == expected
+    return expected
 
 
 def test_quotes_in_code_stay_straight_while_a_reply_streams() -> None:
@@ -158,9 +218,60 @@ def test_masking_works_on_a_stream_and_says_what_it_did() -> None:
     assert "e-mail address: 1" in notice.text
 
 
-def test_card_numbers_are_told_by_their_check_digit() -> None:
+def test_thoughts_are_masked_as_well() -> None:
+    reply = "<think>ask a@example.com</think>Ask b@example.com, not him."
+    with Workbench(Redact, replies=[reply]) as bench:
+        events = bench.chat("go").events
+    thoughts = "".join(event.text for event in events if isinstance(event, ReasoningEvent))
+    assert thoughts == "ask […]"
+    (notice,) = [event for event in events if isinstance(event, NoticeEvent)]
+    assert notice.text == "Masked in this reply: e-mail address: 2."
+
+
+def test_numbers_are_told_by_their_check_digits() -> None:
     assert luhn("4111 1111 1111 1111")
     assert not luhn("4111 1111 1111 1112")
+    assert iban("DE89 3704 0044 0532 0130 00")
+    assert not iban("DE89 3704 0044 0532 0130 01")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1234 4111 1111 1111 1111 5", "1234 […] 5"),
+        ("AT61 1904 3002 3457 3201 THIS WORD", "[…] THIS WORD"),
+        ("AB12 CDEF GHIJ KLMN OPQR", "AB12 CDEF GHIJ KLMN OPQR"),
+        ("me@mail.example.co.uk.", "[…]."),
+        ("x@y, +1 (555) 123-4567!", "x@y, […]!"),
+        ("1+1 234 567", "1+1 234 567"),
+        ("AKIAABCDEFGHIJKLMNOP xoxb-1234567890abcdefgh", "[…] […]"),
+    ],
+)
+def test_what_only_looks_like_a_secret_stays(text: str, expected: str) -> None:
+    masker = Masker(Redact.Config().chosen(), "[…]")
+    assert masker.feed(text) + masker.finish() == expected
+
+
+FRAGMENTS = (
+    *("anna.b@example.com", "x@y", "a@b.co.uk", "+49 30 1234567", "+1 (555) 123-4567"),
+    *("4111 1111 1111 1111", "5500-0000-0000-0004", "1234 5678", "12", "2024", "+", "@", "."),
+    *("sk-abcdefghijklmnop1234", "hf_abcdefghijklmnopqrstuv", "DE89 3704 0044 0532 0130 00"),
+    *("GB29NWBK60161331926819", "blue moon", "Blue", "moon", " ", ", ", "\n", "A", "DE", "sk-"),
+)
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=10), st.integers(1, 12))
+@settings(max_examples=300, deadline=None)
+def test_what_is_masked_does_not_depend_on_how_the_text_is_cut(
+    fragments: list[str], size: int
+) -> None:
+    text = "".join(fragments)
+    kinds = Redact.Config(words="blue moon").chosen()
+    whole, cut = Masker(kinds, "[…]"), Masker(kinds, "[…]")
+    expected = whole.feed(text) + whole.finish()
+    pieces = [cut.feed(text[at : at + size]) for at in range(0, len(text), size)]
+    assert "".join([*pieces, cut.finish()]) == expected
+    assert cut.counts == whole.counts
 
 
 def test_several_plugins_work_on_one_turn_in_order() -> None:

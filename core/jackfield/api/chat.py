@@ -44,7 +44,7 @@ async def chat(sent: ChatRequest, request: Request, app: App, counts: Counts) ->
     """Answer a conversation; with ``stream``, as server-sent events."""
     turns = _turns(sent, app)
     if sent.stream:
-        return await _streamed(sent, turns, app, counts)
+        return await _streamed(sent, turns, request, app, counts)
     found = await replies(app.pipeline, turns, request)
     for one in found:
         if one.usage is not None:
@@ -87,10 +87,10 @@ def _choice(index: int, reply: Reply, sent: ChatRequest) -> ChatChoice:
 
 
 async def _streamed(
-    sent: ChatRequest, turns: Sequence[Turn], app: Application, counts: Metrics
+    sent: ChatRequest, turns: Sequence[Turn], request: Request, app: Application, counts: Metrics
 ) -> Response:
     running = Turns(app.pipeline, turns)
-    await running.ready()
+    await running.ready(request)
     return EventStream(_events(sent, turns, running, app, counts), running.cancel, turns[0].id)
 
 

@@ -44,7 +44,7 @@ async def complete(sent: CompletionRequest, request: Request, app: App, counts: 
     prompts = await _prompts(sent, app)
     turns = _turns(sent, prompts, app)
     if sent.stream:
-        return await _streamed(sent, turns, len(prompts), app, counts)
+        return await _streamed(sent, turns, len(prompts), request, app, counts)
     found = await replies(app.pipeline, turns, request)
     for one in found:
         if one.usage is not None:
@@ -117,11 +117,12 @@ async def _streamed(
     sent: CompletionRequest,
     turns: Sequence[Turn],
     prompts: int,
+    request: Request,
     app: Application,
     counts: Metrics,
 ) -> Response:
     running = Turns(app.pipeline, turns)
-    await running.ready()
+    await running.ready(request)
     events = _events(sent, turns, prompts, running, app, counts)
     return EventStream(events, running.cancel, turns[0].id)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from fastapi import Request
@@ -32,6 +32,7 @@ PATIENCE = 10.0
 """Seconds without an event after which the client is told that the server is still at work."""
 
 Indexed: TypeAlias = tuple[int, Event]
+T = TypeVar("T")
 
 
 class Reply(msgspec.Struct):
@@ -99,13 +100,21 @@ class Turns:
         for task in self._tasks:
             task.cancel()
 
-    async def ready(self) -> None:
+    async def ready(self, request: Request) -> None:
         """Wait until a reply begins, or for as long as a client can be left without a word.
 
         Raises:
             TurnFailed: a turn failed before that.
+            ClientGone: the client hung up before that.
         """
         try:
+            await _while_there(self._begun(), request)
+        except BaseException:
+            self.cancel()
+            raise
+
+    async def _begun(self) -> None:
+        with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 while (one := await self._next()) is not None:
                     self._seen.append(one)
@@ -113,11 +122,6 @@ class Turns:
                         raise TurnFailed(one[1])
                     if not isinstance(one[1], NoticeEvent | SourceEvent):
                         return
-        except TimeoutError:
-            return
-        except BaseException:
-            self.cancel()
-            raise
 
     async def events(self) -> AsyncIterator[Indexed | None]:
         """The events of all turns, each with its turn's index; None when nothing comes for long."""
@@ -156,16 +160,27 @@ async def replies(pipeline: Pipeline, turns: Sequence[Turn], request: Request) -
         ClientGone: nobody waits for them any more.
     """
     running = Turns(pipeline, turns)
-    collecting = asyncio.create_task(_collect(running, turns))
-    watching = asyncio.create_task(_gone(request))
     try:
-        await asyncio.wait({collecting, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if not collecting.done():
-            raise ClientGone
-        return collecting.result()
+        return await _while_there(_collect(running, turns), request)
     finally:
         running.cancel()
-        collecting.cancel()
+
+
+async def _while_there(work: Coroutine[Any, Any, T], request: Request) -> T:
+    """Do some work for as long as somebody waits for it.
+
+    Raises:
+        ClientGone: the client hung up.
+    """
+    working = asyncio.create_task(work)
+    watching = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        working.cancel()
         watching.cancel()
 
 

@@ -41,7 +41,7 @@ def add(cli: typer.Typer, door: Door) -> None:
         from jackfield.testing.check import run
 
         results = []
-        for result in run(plugin, model):
+        for result in run(plugin, model, door.paths.plugins):
             results.append(result)
             if not as_json:
                 mark = "[green]ok[/green]    " if result.passed else "[red]failed[/red]"

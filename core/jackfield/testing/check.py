@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
@@ -32,19 +33,25 @@ class CheckResult(msgspec.Struct, frozen=True):
         return not self.failure
 
 
-def run(name: str, model: Path | None = None) -> Iterator[CheckResult]:
+def run(name: str, model: Path | None = None, loose: Path | None = None) -> Iterator[CheckResult]:
     """Check an installed plugin by name, and each loader it offers on a model.
 
     Args:
         name: the plugin's name.
         model: a model file or folder for its loaders; without one they are not loaded.
+        loose: a folder of plugins in single files, where it is looked for too.
 
     Raises:
         PluginNotFound: no such plugin is installed.
         JackfieldError: it could not be loaded at all, or no loader of it opens the model.
     """
     with tempfile.TemporaryDirectory() as folder:
-        app = Application.create(Paths(Path(folder)))
+        paths = Paths(Path(folder))
+        paths.make()
+        for file in loose.glob("*.py") if loose is not None else ():
+            if file.stem.replace("_", "-") == name:
+                shutil.copy(file, paths.plugins)
+        app = Application.create(paths)
         record = app.plugins.record(name)
         if record.state != "set aside":
             app.plugins.enable(name)
@@ -84,7 +91,9 @@ def _run(subject: str, suite: type[Any]) -> Iterator[CheckResult]:
     checks = [name for name, _ in inspect.getmembers(suite, inspect.isfunction)]
     setup: Callable[[], None] = getattr(suite, "setup_class", lambda: None)
     teardown: Callable[[], None] = getattr(suite, "teardown_class", lambda: None)
-    setup()
+    if failure := _failure(setup):
+        yield CheckResult(subject, "is set up", failure)
+        return
     try:
         for name in (name for name in checks if name.startswith("test_")):
             yield CheckResult(subject, _words(name), _failure(getattr(suite(), name)))

@@ -29,10 +29,11 @@ def draw(app: Application, tab: Tab, chat: Conversation, *, running: bool, told:
         _draw_no_model(app, tab)
         return False
     states = {one.model: one.state for one in app.engine.residents()} if not running else {}
-    key = f"chat.model.{chat.id or 'draft'}.{tab.revision}"
     if chat.model and chat.model not in names:
         names.append(chat.model)
-    st.session_state[key] = chat.model or names[0]
+    # Another model is another widget: the browser may still send the old one's value.
+    key = f"chat.model.{chat.id}.{tab.revision}.{chat.model}"
+    st.session_state.setdefault(key, chat.model or names[0])
     with st.container(horizontal=True, vertical_alignment="center", key="chat.model_bar"):
         st.selectbox(
             "Model",

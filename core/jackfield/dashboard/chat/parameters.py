@@ -72,8 +72,9 @@ def _draw_preset(app: Application, tab: Tab, chat: Conversation, scope: str) -> 
     if not chat.sampling:
         chosen = DEFAULTS
     options = [DEFAULTS, *presets, *([OWN] if chosen == OWN else [])]
-    key = f"{scope}.preset"
-    st.session_state[key] = chosen
+    # Another choice is another widget: the browser may still send the old one's value.
+    key = f"{scope}.preset.{chosen}"
+    st.session_state.setdefault(key, chosen)
     st.selectbox(
         "Preset",
         options,

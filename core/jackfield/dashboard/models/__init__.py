@@ -45,17 +45,7 @@ def draw(app: Application) -> None:
 
 def _draw_models(app: Application, models: Sequence[CatalogModel]) -> None:
     if not models:
-        st.info(
-            "No model is here yet. **Get more** offers a small one to begin with. "
-            "Or put a file into the models folder: **Folders** says where that is.",
-            icon=":material/deployed_code:",
-        )
-        if not app.plugins.loaders():
-            st.warning(
-                "No plugin that opens models is switched on, so files are not even looked for. "
-                "Switch one on, or install one, on the Plugins page.",
-                icon=":material/extension_off:",
-            )
+        _draw_empty(app)
         return
     words = ""
     if len(models) >= MANY:
@@ -76,6 +66,23 @@ def _draw_models(app: Application, models: Sequence[CatalogModel]) -> None:
         draw_card(app, model, is_open=model.name == opened())
     if not shown:
         st.caption("No model is like that. Clear the search.")
+
+
+def _draw_empty(app: Application) -> None:
+    """Nothing is here: what to do next."""
+    if not app.plugins.loaders():
+        st.warning(
+            "No plugin that opens models is switched on, so files are not even looked for. "
+            "Switch one on, or install one, on the Plugins page.",
+            icon=":material/extension_off:",
+        )
+        return
+    st.info(
+        "No model is here yet. Fetch one of these, or put a file of your own into the models "
+        "folder: **Folders** says where that is.",
+        icon=":material/deployed_code:",
+    )
+    draw_offers(app)
 
 
 def _matches(model: CatalogModel, words: str) -> bool:
