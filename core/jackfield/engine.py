@@ -380,16 +380,20 @@ class Engine:
         """Unload idle models; let each worker's limit follow what the others take."""
         while True:
             await asyncio.sleep(_TICK)
-            share = self._share()
-            for one in self.residents():
-                if one.busy:
-                    one.touch()
-                if one.state == "ready" and one.worker is not None:
-                    one.worker.limits = share.limits(one, self._all())
             try:
+                self._share_memory()
                 await self._unload_idle(self._settings.value.engine.idle_minutes * 60)
-            except JackfieldError:
-                log.exception("An idle model could not be unloaded")
+            except Exception:
+                log.exception("looking after the models failed; it is tried again")
+
+    def _share_memory(self) -> None:
+        """Let each worker's limit follow what the others take."""
+        share = self._share()
+        for one in self.residents():
+            if one.busy:
+                one.touch()
+            if one.state == "ready" and one.worker is not None:
+                one.worker.limits = share.limits(one, self._all())
 
     async def _unload_idle(self, seconds: float) -> None:
         for one in self.residents():

@@ -200,13 +200,15 @@ class ChatTab:
     def choose_model(self, name: str) -> None:
         """Choose a model and wait until it is in memory."""
         chooser = self.page.get_by_label("Model", exact=True)
+        expect(chooser).to_have_count(1)
         if chooser.input_value() == name:
             self.button("Load now").click()
-            expect(chooser).to_have_value(f"{name} · in memory")
-            return
-        chooser.click()
-        self.page.get_by_role("option", name=name).first.click()
-        expect(chooser).to_have_value(f"{name} · in memory")
+        else:
+            chooser.click()
+            self.page.get_by_role("option", name=name).first.click()
+        label = f"{name} · in memory"
+        expect(self.page.locator(f"[aria-label='Model'][value='{label}']")).to_have_count(1)
+        expect(chooser).to_have_count(1)
 
     def send(self, text: str) -> None:
         """Type a message and press Enter."""
@@ -246,6 +248,11 @@ class ChatTab:
         """Choose from the menu of the chat that is shown."""
         self.page.locator("[class*='st-key-chat-chat_menu-'] button:visible").click()
         self.page.get_by_role("menuitem", name=choice).click()
+
+    def set(self, label: str, value: str) -> None:
+        """Type a parameter's value and leave the field."""
+        self.field(label).fill(value)
+        self.field(label).press("Control+Enter")
 
     def parameters(self) -> None:
         """Show the parameters in the sidebar."""

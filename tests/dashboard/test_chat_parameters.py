@@ -80,6 +80,7 @@ def test_each_chat_has_its_own_parameters_and_they_survive_a_page_switch(chat: C
     chat.page.locator(".st-key-chat-panel").get_by_text("Chats").click()
     chat.page.get_by_role("button", name="first chat").locator("visible=true").first.click()
     chat.parameters()
+    expect(limit).to_have_count(1)
     expect(limit).to_have_value("33")
     chat.page.locator(".st-key-chat-reset button:visible").click()
     expect(limit).to_have_count(1)

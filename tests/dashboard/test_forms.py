@@ -8,7 +8,6 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from streamlit.testing.v1 import AppTest
 
-from jackfield.dashboard.forms import read_fields
 from jackfield.plugin import LongText
 from jackfield.sampling import SamplingParams
 
@@ -31,11 +30,6 @@ class Circle(BaseModel):
 class Square(BaseModel):
     kind: Literal["square"] = "square"
     side: int = Field(3, ge=1, le=10)
-
-
-class Tree(BaseModel):
-    name: str = "root"
-    children: list[Tree] = []
 
 
 class Everything(BaseModel):
@@ -66,9 +60,6 @@ class Everything(BaseModel):
     maybe_inner: Inner | None = None
     shape: Annotated[Circle | Square, Field(discriminator="kind")] = Circle()
     required: int = Field(ge=1)
-
-
-KINDS = {field.name: field for field in read_fields(Everything.model_json_schema())}
 
 
 def script(schema, values, errors, answer):
@@ -104,47 +95,6 @@ def one_field(annotation: Any, default: Any = ..., **constraints: Any) -> type[B
     from pydantic import create_model
 
     return create_model("One", value=(annotation, Field(default, **constraints)))
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("text", "text"),
-        ("essay", "long text"),
-        ("token", "secret"),
-        ("near", "integer"),
-        ("share", "number"),
-        ("maybe", "integer"),
-        ("maybe_lines", "lines"),
-        ("on", "switch"),
-        ("color", "choice"),
-        ("days", "choices"),
-        ("stops", "lines"),
-        ("names", "table"),
-        ("anything", "json"),
-        ("path", "text"),
-        ("inner", "group"),
-        ("maybe_inner", "group"),
-        ("shape", "variants"),
-    ],
-)
-def test_each_type_has_its_kind_of_field(name, kind):
-    assert KINDS[name].kind == kind
-
-
-def test_a_field_may_be_none_only_where_its_type_says_so():
-    nullable = {name for name, field in KINDS.items() if field.nullable}
-    assert nullable == {"maybe", "maybe_text", "maybe_switch", "maybe_lines", "maybe_inner"}
-
-
-def test_excluded_bounds_of_whole_numbers_become_included_ones():
-    field = read_fields(one_field(int, 3, gt=0, lt=10).model_json_schema())[0]
-    assert (field.minimum, field.maximum) == (1, 9)
-
-
-def test_a_model_inside_itself_ends():
-    children = read_fields(Tree.model_json_schema())[1]
-    assert children.kind == "json"
 
 
 def test_an_untouched_form_returns_the_defaults_and_they_are_valid():

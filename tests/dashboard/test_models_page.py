@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -13,12 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from jackfield import ModelSource, Offer, Plugin, hookimpl
 from jackfield.application import Application
-from jackfield.dashboard.current import attach
 from jackfield.errors import DownloadError
-from jackfield.paths import Paths
 from jackfield.testing import FakeLoader, FakePlugin, fake_model
-
-PATIENCE = 30.0
+from page_test import labels, open_page, press, run, running_app, until, words
 
 
 class Source(ModelSource):
@@ -51,11 +47,7 @@ class Source(ModelSource):
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Application]:
-    app = Application(Paths(tmp_path), entry_points=[])
-    app.paths.make()
-    app.plugins.register("fake", FakePlugin)
-    with app.in_thread():
-        attach(app)
+    with running_app(tmp_path, fake=FakePlugin) as app:
         yield app
 
 
@@ -76,46 +68,11 @@ def source(app: Application) -> Iterator[Source]:
     app.plugins.unregister("shelf")
 
 
-def script() -> None:
-    from jackfield.dashboard import models
-    from jackfield.dashboard.current import application
-
-    models.draw(application())
-
-
-def page(tab: str = "") -> AppTest:
-    test = AppTest.from_function(script, default_timeout=PATIENCE)
-    if tab:
-        test.session_state["models:tabs"] = tab
-    return run(test)
-
-
-def run(test: AppTest) -> AppTest:
-    test.run()
-    assert not test.exception
-    return test
-
-
-def press(test: AppTest, label: str) -> AppTest:
-    next(one for one in test.button if one.label == label).click()
-    return run(test)
-
-
-def labels(test: AppTest) -> list[str]:
-    return [one.label for one in test.button]
-
-
-def words(test: AppTest) -> str:
-    kinds = (test.markdown, test.caption, test.error, test.warning, test.info, test.subheader)
-    return "\n".join(one.value for kind in kinds for one in kind)
-
-
-def until(test: AppTest, fact: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not fact():
-        assert time.monotonic() < end, words(test)
-        time.sleep(0.05)
-        run(test)
+def page(tab: str = "", opened: str = "", panel: str = "Load") -> AppTest:
+    state: dict[str, object] = {"models__tabs": tab} if tab else {}
+    if opened:
+        state |= {"models__open": opened, f"models__panel__{opened}": panel}
+    return open_page("models", **state)
 
 
 def state(app: Application, model: str) -> str:
@@ -170,7 +127,7 @@ def test_of_loaders_that_do_equally_well_the_user_chooses_and_the_choice_is_kept
 ) -> None:
     app.plugins.register("twins", Twins)
     fake_model(app.paths.models, "parrot")
-    test = open_options(page())
+    test = page(opened="parrot")
     assert "equally well" in words(test)
     assert "Load" not in labels(test)
     test.selectbox[0].select("twin")
@@ -224,13 +181,9 @@ def test_a_model_that_cannot_be_loaded_shows_why_and_its_log(app: Application) -
     until(test, lambda: state(app, "parrot") == "gone")
 
 
-def open_options(test: AppTest) -> AppTest:
-    return press(test, "Options")
-
-
 def test_the_load_form_loads_with_its_options_and_keeps_them(app: Application) -> None:
     fake_model(app.paths.models, "parrot")
-    test = open_options(page())
+    test = page(opened="parrot")
     test.number_input[0].set_value(2048)
     press(test, "Load")
     until(test, lambda: state(app, "parrot") == "ready")
@@ -244,7 +197,7 @@ def test_the_load_form_loads_with_its_options_and_keeps_them(app: Application) -
 
 def test_options_are_not_kept_unless_that_is_wanted(app: Application) -> None:
     fake_model(app.paths.models, "parrot")
-    test = open_options(page())
+    test = page(opened="parrot")
     test.number_input[0].set_value(2048)
     next(one for one in test.toggle if one.label == "Keep these options").set_value(False)
     press(test, "Load")
@@ -255,7 +208,7 @@ def test_options_are_not_kept_unless_that_is_wanted(app: Application) -> None:
 def test_an_option_that_was_kept_can_be_set_back_to_its_default(app: Application) -> None:
     fake_model(app.paths.models, "parrot")
     app.settings.set(("models", "parrot", "options"), {"n_ctx": 2048})
-    test = open_options(page())
+    test = page(opened="parrot")
     assert test.number_input[0].value == 2048
     press(test, "Reset")
     press(test, "Load")
@@ -268,7 +221,7 @@ def test_an_option_that_was_kept_can_be_set_back_to_its_default(app: Application
 
 def test_the_estimate_follows_the_options(app: Application) -> None:
     fake_model(app.paths.models, "parrot", memory=1_000_000)
-    test = open_options(page())
+    test = page(opened="parrot")
     assert "45.1 MB" in words(test)
     test.number_input[0].set_value(100_000)
     run(test)
@@ -277,7 +230,7 @@ def test_the_estimate_follows_the_options(app: Application) -> None:
 
 def test_what_does_not_fit_is_said_before_it_is_loaded(app: Application) -> None:
     fake_model(app.paths.models, "parrot", memory=10**15)
-    test = open_options(page())
+    test = page(opened="parrot")
     assert "are free" in words(test)
     assert "warning" in words(test)
     press(test, "Load")
@@ -287,16 +240,13 @@ def test_what_does_not_fit_is_said_before_it_is_loaded(app: Application) -> None
 def test_a_saved_option_that_is_not_valid_is_named(app: Application) -> None:
     fake_model(app.paths.models, "parrot")
     app.settings.set(("models", "parrot", "options"), {"n_ctx": -5})
-    test = open_options(page())
+    test = page(opened="parrot")
     assert "cannot be used" in words(test)
 
 
 def test_the_name_and_template_of_a_model_are_kept(app: Application) -> None:
     fake_model(app.paths.models, "parrot")
-    test = page()
-    test.session_state["models:open"] = "parrot"
-    test.session_state["models:panel:parrot"] = "Name and template"
-    run(test)
+    test = page(opened="parrot", panel="Name and template")
     test.text_input[0].set_value("polly")
     press(test, "Save")
     assert app.settings.value.models["parrot"].alias == "polly"
@@ -305,10 +255,7 @@ def test_the_name_and_template_of_a_model_are_kept(app: Application) -> None:
 
 def test_the_sampling_of_a_model_is_kept_as_it_is_changed(app: Application) -> None:
     fake_model(app.paths.models, "parrot")
-    test = page()
-    test.session_state["models:open"] = "parrot"
-    test.session_state["models:panel:parrot"] = "Sampling"
-    run(test)
+    test = page(opened="parrot", panel="Sampling")
     test.slider[0].set_value(0.3)
     run(test)
     assert app.settings.value.models["parrot"].sampling == {"temperature": 0.3}
@@ -322,10 +269,7 @@ def test_the_sampling_of_a_model_is_kept_as_it_is_changed(app: Application) -> N
 
 def test_removing_a_model_asks_first(app: Application) -> None:
     path = fake_model(app.paths.models, "parrot")
-    test = page()
-    test.session_state["models:open"] = "parrot"
-    test.session_state["models:panel:parrot"] = "Files"
-    run(test)
+    test = page(opened="parrot", panel="Files")
     assert path.exists()
     press(test, "Delete parrot")
     assert not path.exists()
@@ -337,10 +281,7 @@ def test_a_model_in_a_folder_of_the_users_is_not_deleted(app: Application, tmp_p
     folder.mkdir()
     fake_model(folder, "parrot")
     app.settings.set("model_folders", [str(folder)])
-    test = page()
-    test.session_state["models:open"] = "parrot"
-    test.session_state["models:panel:parrot"] = "Files"
-    run(test)
+    test = page(opened="parrot", panel="Files")
     assert "Delete parrot" not in labels(test)
     assert "outside the models folder" in words(test)
 

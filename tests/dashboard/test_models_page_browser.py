@@ -62,6 +62,7 @@ def test_a_changed_option_is_that_of_the_loaded_model_and_unloading_frees_its_me
     resident.get_by_role("button", name="Unload").click()
     proof = page.locator("[class*='st-key-unloaded-parrot']")
     expect(proof).to_contain_text("parrot is unloaded")
+    expect(proof).to_contain_text("MB freed")  # its parts come one after the other
     freed = re.search(r"([\d.]+) MB freed", proof.inner_text())
     assert freed is not None
     assert float(freed[1]) * 1e6 > MEMORY

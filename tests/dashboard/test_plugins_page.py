@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,10 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from jackfield import ChatTemplate, Field, Plugin, hookimpl
 from jackfield.application import Application
-from jackfield.dashboard.current import attach
 from jackfield.dashboard.plugins.words import does, offered, touches
-from jackfield.paths import Paths
 from jackfield.plugin import Reach
+from page_test import labels, open_page, press, run, running_app, until, words
 
 SHOUT = '''
 from pydantic import SecretStr
@@ -47,10 +45,7 @@ class Quiet(Plugin):
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Application]:
-    app = Application(Paths(tmp_path), entry_points=[])
-    app.paths.make()
-    with app.in_thread():
-        attach(app)
+    with running_app(tmp_path) as app:
         yield app
 
 
@@ -59,44 +54,13 @@ def add(app: Application, name: str, source: str) -> None:
     app.plugins.discover()
 
 
-def script() -> None:
-    from jackfield.dashboard import plugins
-    from jackfield.dashboard.current import application
-
-    plugins.draw(application())
-
-
-def run(test: AppTest) -> AppTest:
-    test.run()
-    assert not test.exception
-    return test
-
-
 def page(tab: str = "", opened: str = "") -> AppTest:
-    test = AppTest.from_function(script, default_timeout=30)
-    if tab:
-        test.session_state["plugins:tabs"] = tab
-    if opened:
-        test.session_state["plugins:open"] = opened
-    return run(test)
-
-
-def press(test: AppTest, label: str) -> AppTest:
-    next(one for one in test.button if one.label == label).click()
-    return run(test)
-
-
-def labels(test: AppTest) -> list[str]:
-    return [one.label for one in test.button]
+    wished = {"plugins__tabs": tab, "plugins__open": opened}
+    return open_page("plugins", **{name: value for name, value in wished.items() if value})
 
 
 def names(test: AppTest) -> list[str]:
     return [one.value for one in test.subheader]
-
-
-def words(test: AppTest) -> str:
-    kinds = (test.markdown, test.caption, test.error, test.warning, test.info, test.success)
-    return "\n".join(one.value for kind in kinds for one in kind)
 
 
 def test_without_plugins_it_says_what_to_do(app: Application) -> None:
@@ -306,25 +270,17 @@ def test_uninstalling_a_file_asks_and_puts_it_aside(app: Application) -> None:
     test = page()
     assert "Remove the file" in words(test)
     press(test, "Uninstall shout")
-    until_done(test)
+    until(test, lambda: bool(test.success or test.error))
     assert names(test) == []
     assert not (app.paths.plugins / "shout.py").exists()
     assert test.success
-
-
-def until_done(test: AppTest) -> None:
-    end = time.monotonic() + 120
-    while not (test.success or test.error):
-        assert time.monotonic() < end, words(test)
-        time.sleep(0.1)
-        run(test)
 
 
 def test_something_that_cannot_be_installed_says_why(app: Application) -> None:
     test = page("Install")
     test.text_input(key="plugins:spec").set_value("/no/such/folder")
     press(test, "Check")
-    until_done(test)
+    until(test, lambda: bool(test.success or test.error))
     assert "/no/such/folder" in test.error[0].value.replace("\\", "")
 
 
@@ -340,12 +296,7 @@ def test_what_would_be_installed_is_shown_before_it_is(app: Application, tmp_pat
     test = page("Install")
     test.text_input(key="plugins:spec").set_value(str(folder))
     press(test, "Check")
-    end = time.monotonic() + 120
-    while "Install" not in labels(test):
-        assert time.monotonic() < end, words(test)
-        assert not test.error
-        time.sleep(0.2)
-        run(test)
+    until(test, lambda: "Install" in labels(test) or bool(test.error))
     assert "New: jackfield-none 0.3" in words(test)
     press(test, "Cancel")
     assert "Install" not in labels(test)

@@ -9,50 +9,22 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from jackfield.application import Application
-from jackfield.dashboard.current import attach
-from jackfield.paths import Paths
 from jackfield.testing import FakePlugin, fake_model
+from page_test import open_page, press, run, running_app, words
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Application]:
-    app = Application(Paths(tmp_path), entry_points=[])
-    app.paths.make()
-    app.plugins.register("fake", FakePlugin)
-    with app.in_thread():
-        attach(app)
+    with running_app(tmp_path, fake=FakePlugin) as app:
         yield app
 
 
-def script() -> None:
-    from jackfield.dashboard import settings
-    from jackfield.dashboard.current import application
-
-    settings.draw(application())
-
-
-def run(test: AppTest) -> AppTest:
-    test.run()
-    assert not test.exception
-    return test
-
-
 def page() -> AppTest:
-    return run(AppTest.from_function(script, default_timeout=30))
-
-
-def press(test: AppTest, label: str) -> AppTest:
-    next(one for one in test.button if one.label == label).click()
-    return run(test)
+    return open_page("settings")
 
 
 def key(section: str, field: str, version: int = 0) -> str:
     return f"settings:{section}:{version}:{field}"
-
-
-def words(test: AppTest) -> str:
-    kinds = (test.markdown, test.caption, test.error, test.warning, test.info)
-    return "\n".join(one.value for kind in kinds for one in kind)
 
 
 def test_saving_an_untouched_page_writes_nothing(app: Application) -> None:

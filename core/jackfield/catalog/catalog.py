@@ -112,7 +112,7 @@ class Catalog:
         return model.files
 
     def remove(self, name: str) -> None:
-        """Delete a model's files, and its folder if nothing else is a model there.
+        """Delete a model's files and the note beside them, and its folder if that is empty then.
 
         Raises:
             ModelNotFound: there is none of that name.
@@ -126,19 +126,13 @@ class Catalog:
                 f"{str(inside)!r}.",
                 hint="Remove the file yourself, or take its folder out of the settings.",
             )
-        others = [
-            other
-            for other in self.scan()
-            if other.path != model.path and other.path.parent.resolve().is_relative_to(folder)
-        ]
         try:
-            if folder != inside and (folder / SIDECAR).exists() and not others:
-                shutil.rmtree(folder)
-            elif model.path.is_dir():
+            if model.path.is_dir():
                 shutil.rmtree(model.path)
-            else:
-                for part in parts_of(model.path):
-                    part.unlink(missing_ok=True)
+            for part in parts_of(model.path):
+                part.unlink(missing_ok=True)
+            if folder != inside and {one.name for one in folder.iterdir()} <= {SIDECAR}:
+                shutil.rmtree(folder)
         except OSError as error:
             raise JackfieldError(
                 f"The model {model.name!r} could not be removed: {error.strerror or error}.",

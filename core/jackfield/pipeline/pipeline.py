@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
 from jackfield.errors import JackfieldError
 from jackfield.loader import Prompt, Token
@@ -70,6 +71,12 @@ class Pipeline:
         """Whether a plugin of this turn changes the reply once it is whole."""
         return self._plugins.for_turn(turn.on, turn.off).implements("transform_reply")
 
+    async def _taking_part(self, turn: Turn) -> TurnPlugins:
+        """The plugins of a turn; in a thread where one may have to be imported first."""
+        if not turn.on and not turn.off:
+            return self._plugins.for_turn()
+        return await anyio.to_thread.run_sync(self._plugins.for_turn, turn.on, turn.off)
+
     async def run(self, turn: Turn) -> AsyncGenerator[Event, None]:
         """Answer a turn.
 
@@ -79,7 +86,7 @@ class Pipeline:
         run = Run(turn, Trace(turn.id, model=turn.model), ReplyWriter(turn, self._conversations))
         plugins = TurnPlugins({})
         try:
-            plugins = self._plugins.for_turn(turn.on, turn.off)
+            plugins = await self._taking_part(turn)
             async with aclosing(self._answer(run, plugins)) as events:
                 async for event in events:
                     run.note(event)

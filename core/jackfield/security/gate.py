@@ -5,8 +5,8 @@ Who may do what:
 - The ``Host`` header must name this server, always (DNS rebinding).
 - A page from another origin may change nothing and open no WebSocket, always.
 - On a server that listens on loopback only, a request from this computer needs no key, be it for
-  the dashboard or for management: whoever can send it can also read the keys' file. A request
-  that some proxy passed on (it carries a forwarding header) does not count as from this computer.
+  the dashboard or for management: the computer is taken to be its owner's alone. A request that
+  some proxy passed on (it carries a forwarding header) does not count as from this computer.
 - Every other request needs a key. The API key opens ``/v1``, ``/metrics`` and the documentation;
   everything else, reading included, needs the admin key or the cookie that it is exchanged for.
 - ``/health`` answers everybody, and tells more to those with a key.

@@ -31,8 +31,10 @@ def draw(app: Application, tab: Tab, chat: Conversation, *, running: bool, told:
     states = {one.model: one.state for one in app.engine.residents()} if not running else {}
     if chat.model and chat.model not in names:
         names.append(chat.model)
-    # Another model is another widget: the browser may still send the old one's value.
-    key = f"chat.model.{chat.id}.{tab.revision}.{chat.model}"
+    state = states.get(chat.model, "")
+    # Another model is another widget, for the browser may still send the old one's value; so is
+    # another state, for the browser would not change the chosen one's words.
+    key = f"chat.model.{chat.id}.{tab.revision}.{chat.model}.{state}"
     st.session_state.setdefault(key, chat.model or names[0])
     with st.container(horizontal=True, vertical_alignment="center", key="chat.model_bar"):
         st.selectbox(
@@ -45,7 +47,6 @@ def draw(app: Application, tab: Tab, chat: Conversation, *, running: bool, told:
             on_change=_chosen,
             args=(tab, chat.id, key),
         )
-        state = states.get(chat.model, "")
         if state != "ready" and not running:
             _draw_state(app, tab, chat, state, told=told)
     if state == "loading" and not running:
