@@ -25,6 +25,9 @@ OURS = "jackfield"
 REMOVED = ".removed"
 """Loose files that were uninstalled, below the plugins folder."""
 
+DEVELOPERS = ("test", "benchmarks")
+"""Extras that nobody needs who only uses Jackfield."""
+
 
 class Change(msgspec.Struct, frozen=True):
     """A package that would be installed; ``old`` is the version that is there, or ""."""
@@ -270,8 +273,9 @@ def needed_packages() -> frozenset[str]:
 
 
 def _extras(name: str) -> list[str]:
+    """What a package offers besides, but for what only its developers need."""
     metadata = importlib.metadata.metadata(name)
-    return [one for one in metadata.get_all("Provides-Extra") or () if one != "test"]
+    return [one for one in metadata.get_all("Provides-Extra") or () if one not in DEVELOPERS]
 
 
 @contextmanager

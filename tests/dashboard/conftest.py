@@ -206,9 +206,7 @@ class ChatTab:
         else:
             chooser.click()
             self.page.get_by_role("option", name=name).first.click()
-        label = f"{name} · in memory"
-        expect(self.page.locator(f"[aria-label='Model'][value='{label}']")).to_have_count(1)
-        expect(chooser).to_have_count(1)
+        self.shows("Model", f"{name} · in memory")
 
     def send(self, text: str) -> None:
         """Type a message and press Enter."""
@@ -249,10 +247,11 @@ class ChatTab:
         self.page.locator("[class*='st-key-chat-chat_menu-'] button:visible").click()
         self.page.get_by_role("menuitem", name=choice).click()
 
-    def set(self, label: str, value: str) -> None:
-        """Type a parameter's value and leave the field."""
-        self.field(label).fill(value)
-        self.field(label).press("Control+Enter")
+    def shows(self, label: str, value: str) -> None:
+        """Wait until a field shows a value; a field of before may be there for a moment."""
+        field = self.page.locator(f"[aria-label='{label}'][value='{value}']")
+        expect(field).to_have_count(1)
+        expect(self.field(label)).to_have_count(1)
 
     def parameters(self) -> None:
         """Show the parameters in the sidebar."""

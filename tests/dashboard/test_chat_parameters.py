@@ -73,18 +73,15 @@ def test_each_chat_has_its_own_parameters_and_they_survive_a_page_switch(chat: C
     chat.page.get_by_role("link", name="Models").click()
     expect(chat.replies).to_have_count(0)
     chat.page.get_by_role("link", name="Chat").click()
-    expect(limit).to_have_value("33")
+    chat.shows("Max tokens", "33")
     chat.button("New chat").click()
-    expect(limit).to_have_count(1)
-    expect(limit).to_have_value("")
+    chat.shows("Max tokens", "")
     chat.page.locator(".st-key-chat-panel").get_by_text("Chats").click()
     chat.page.get_by_role("button", name="first chat").locator("visible=true").first.click()
     chat.parameters()
-    expect(limit).to_have_count(1)
-    expect(limit).to_have_value("33")
+    chat.shows("Max tokens", "33")
     chat.page.locator(".st-key-chat-reset button:visible").click()
-    expect(limit).to_have_count(1)
-    expect(limit).to_have_value("")
+    chat.shows("Max tokens", "")
 
 
 def test_a_value_that_is_not_valid_is_explained_beside_its_field(chat: ChatTab) -> None:

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from jackfield import ModelSource, Offer, Plugin, hookimpl
 from jackfield.application import Application
 from jackfield.errors import DownloadError
-from jackfield.testing import FakeLoader, FakePlugin, fake_model
+from jackfield.testing import FakePlugin, fake_model
 from page_test import labels, open_page, press, run, running_app, until, words
 
 
@@ -94,23 +94,30 @@ def test_without_a_loader_it_says_so(app: Application) -> None:
     assert "Plugins page" in page().warning[0].value
 
 
-class Twin(FakeLoader):
-    """Opens what the fake loader opens, and says so of GGUF files."""
+TWIN = '''
+from jackfield import Plugin, hookimpl
+from jackfield.testing.fake import FakeLoader
 
+class Twin(FakeLoader):
     name = "twin"
     extensions = ("fake", "gguf")
 
-
 class Twins(Plugin):
-    """Has the twin."""
+    """Has a loader that opens what the fake one opens, and claims GGUF files."""
 
     @hookimpl
-    def jackfield_loaders(self) -> list[type[FakeLoader]]:
+    def jackfield_loaders(self):
         return [Twin]
+'''
+
+
+def add_twin(app: Application) -> None:
+    (app.paths.plugins / "twins.py").write_text(TWIN)
+    app.plugins.discover()
 
 
 def test_a_broken_file_is_shown_last_with_its_error_and_can_be_removed(app: Application) -> None:
-    app.plugins.register("twins", Twins)
+    add_twin(app)
     path = app.paths.models / "a-text.gguf"
     path.write_text("once upon a time")
     fake_model(app.paths.models, "parrot")
@@ -125,7 +132,7 @@ def test_a_broken_file_is_shown_last_with_its_error_and_can_be_removed(app: Appl
 def test_of_loaders_that_do_equally_well_the_user_chooses_and_the_choice_is_kept(
     app: Application,
 ) -> None:
-    app.plugins.register("twins", Twins)
+    add_twin(app)
     fake_model(app.paths.models, "parrot")
     test = page(opened="parrot")
     assert "equally well" in words(test)

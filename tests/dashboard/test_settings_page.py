@@ -117,6 +117,13 @@ def test_the_example_call_names_a_model_that_is_here(app: Application) -> None:
     compile(test.code[1].value, "example", "exec")
 
 
+def test_where_a_key_is_needed_the_example_has_one(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('[server]\nhost = "0.0.0.0"\n')
+    with running_app(tmp_path):
+        test = open_page("settings")
+        assert "Authorization: Bearer KEY" in test.code[1].value
+
+
 def test_the_page_says_where_things_are(app: Application) -> None:
     said = words(page())
     for path in (app.paths.models, app.paths.settings, app.paths.database, app.paths.logs):

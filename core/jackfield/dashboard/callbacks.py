@@ -8,18 +8,25 @@ from typing import Any
 import streamlit as st
 
 
-def take(key: str, note: Callable[[Any], None]) -> None:
+def take(key: str, note: Callable[[Any], None], *, drawn: Any = None) -> None:
     """Hand a widget's value to ``note``, in the widget's callback.
 
     Streamlit ends a callback at its first touch of the session's state if the next click has come
     by then, and does not call it again. The value is noted all the same, and then it may have its
     way. ``note`` must not touch Streamlit.
+
+    Args:
+        drawn: the value that the widget was drawn with. Streamlit also calls back for a widget that
+            is gone when the browser still sends its value: then it is this one, and not noted.
     """
     try:
         value = st.session_state[key]
     except Exception:
         raise
     except BaseException:  # how Streamlit interrupts; nothing public names it
-        note(st.session_state[key])
+        value = st.session_state[key]
+        if value != drawn:
+            note(value)
         raise
-    note(value)
+    if value != drawn:
+        note(value)

@@ -12,6 +12,14 @@ def notify(words: str, icon: str = ":material/check:") -> None:
     st.session_state.setdefault(_KEPT, []).append((words, icon))
 
 
+def say_unchanged() -> None:
+    """A form was saved in which nothing differs from what is kept."""
+    st.toast(
+        "Nothing was changed. A field in red holds a value that cannot be used.",
+        icon=":material/info:",
+    )
+
+
 def draw_notices() -> None:
     """Say what was kept."""
     for words, icon in st.session_state.pop(_KEPT, []):

@@ -147,7 +147,13 @@ def _draw_one(
     help_ = control.help
     if disabled:
         help_ += "\n\nThe loaded model's loader does not have it."
-    _widget(control, key, help_, partial(_changed, control, key, change), disabled)
+    _widget(
+        control,
+        key,
+        help_,
+        partial(_changed, control, key, st.session_state[key], change),
+        disabled,
+    )
     if wrong := st.session_state.get(f"{key}.error"):
         st.caption(f":red[{wrong}]")
 
@@ -238,7 +244,7 @@ def _read(control: Control, shown: Any) -> Any:
     return shown
 
 
-def _changed(control: Control, key: str, change: Change) -> None:
+def _changed(control: Control, key: str, drawn: Any, change: Change) -> None:
     """Hand on what was entered, or say what is wrong with it."""
     wrong: list[str] = []
 
@@ -253,7 +259,7 @@ def _changed(control: Control, key: str, change: Change) -> None:
         else:
             change(control.name, value)
 
-    take(key, note)
+    take(key, note, drawn=drawn)
     st.session_state[f"{key}.error"] = " ".join(wrong)
 
 

@@ -28,10 +28,12 @@ export default function ({ data }) {
 
 def draw_copy(tab: Tab) -> None:
     """Copy the text that a message's menu has left, if it has."""
+    place = st.empty()  # claimed in every run, so that what follows keeps its place
     text, tab.copied = tab.copied, ""
     if not text:
         return
     tab.copies += 1
     copy = st.components.v2.component("jackfield_copy", js=_SCRIPT)
-    copy(data={"text": text, "number": tab.copies}, key="chat.clipboard", height=0)
+    with place:
+        copy(data={"text": text, "number": tab.copies}, key="chat.clipboard", height=0)
     st.toast("Copied", icon=":material/content_copy:")

@@ -57,9 +57,7 @@ def draw(tab: Tab, node: Node, place: Place) -> None:
             return
         _draw_reply(node)
         with _row(node):
-            if facts := _facts(node):
-                st.caption(facts, width="content")
-            st.space("stretch")
+            st.caption(_facts(node), width="stretch")
             _draw_versions(tab, node, place.versions)
             _draw_menu(tab, node, place)
         following = st.empty()  # claimed in any case: it goes as soon as something follows
@@ -79,7 +77,11 @@ def _draw_question(tab: Tab, node: Node, place: Place) -> None:
 
 def _row(node: Node) -> DeltaGenerator:
     return st.container(
-        horizontal=True, gap="xsmall", vertical_alignment="center", key=f"chat.row.{node.id}"
+        horizontal=True,
+        gap="xsmall",
+        vertical_alignment="center",
+        wrap=False,
+        key=f"chat.row.{node.id}",
     )
 
 

@@ -45,12 +45,14 @@ def draw(app: Application, tab: Tab, chat: Conversation, *, running: bool, told:
             label_visibility="collapsed",
             width=300,
             on_change=_chosen,
-            args=(tab, chat.id, key),
+            args=(tab, chat.id, key, chat.model),
         )
         if state != "ready" and not running:
             _draw_state(app, tab, chat, state, told=told)
+    place = st.empty()  # claimed in every run, so that what follows keeps its place
     if state == "loading" and not running:
-        _watch_loading(app, chat.model)
+        with place.container():
+            _watch_loading(app, chat.model)
     return True
 
 
@@ -78,12 +80,12 @@ def _draw_state(app: Application, tab: Tab, chat: Conversation, state: str, *, t
     )
 
 
-def _chosen(tab: Tab, chat: str, key: str) -> None:
+def _chosen(tab: Tab, chat: str, key: str, drawn: str) -> None:
     def note(model: str) -> None:
         tab.change(chat, model=model)
         tab.later(turns.load_model, model)
 
-    take(key, note)
+    take(key, note, drawn=drawn)
 
 
 @st.fragment(run_every=POLL)

@@ -62,7 +62,7 @@ def _draw_description(app: Application, tab: Tab, chat: Conversation, scope: str
         placeholder="For example: You are a friendly travel advisor.",
         help="Tells the model who it is and how to answer. It stands before every conversation "
         "(the system prompt).",
-        on_change=partial(_read, tab, chat.id, "agent_description", key),
+        on_change=partial(_read, tab, chat.id, "agent_description", key, st.session_state[key]),
     )
 
 
@@ -81,7 +81,7 @@ def _draw_preset(app: Application, tab: Tab, chat: Conversation, scope: str) -> 
         key=key,
         help="A set of parameters for a purpose. Choosing one replaces those below.",
         on_change=_take_preset,
-        args=(app, tab, chat.id, key),
+        args=(app, tab, chat.id, key, chosen),
     )
     if chosen in presets:
         st.caption(presets[chosen].description)
@@ -101,7 +101,7 @@ def _draw_template(app: Application, tab: Tab, chat: Conversation, scope: str) -
         key=key,
         help="How the messages are written for the model. A wrong one makes for poor answers: "
         "change it only for a model without a template of its own.",
-        on_change=partial(_read, tab, chat.id, "template", key),
+        on_change=partial(_read, tab, chat.id, "template", key, st.session_state[key]),
     )
 
 
@@ -117,11 +117,11 @@ def _change_one(app: Application, tab: Tab, chat: str, name: str, value: Any) ->
     tab.adjust(chat, fields)
 
 
-def _read(tab: Tab, chat: str, field: str, key: str) -> None:
-    take(key, lambda value: tab.change(chat, **{field: value}))
+def _read(tab: Tab, chat: str, field: str, key: str, drawn: str) -> None:
+    take(key, lambda value: tab.change(chat, **{field: value}), drawn=drawn)
 
 
-def _take_preset(app: Application, tab: Tab, chat: str, key: str) -> None:
+def _take_preset(app: Application, tab: Tab, chat: str, key: str, drawn: str) -> None:
     presets = app.plugins.sampling_presets()
 
     def note(name: str) -> None:
@@ -129,7 +129,7 @@ def _take_preset(app: Application, tab: Tab, chat: str, key: str) -> None:
             tab.change(chat, sampling=dict(presets[name].params) if name in presets else {})
             tab.refresh()
 
-    take(key, note)
+    take(key, note, drawn=drawn)
 
 
 def _reset(tab: Tab, chat: str) -> None:

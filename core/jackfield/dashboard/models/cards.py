@@ -37,8 +37,11 @@ def _draw_badges(app: Application, model: CatalogModel) -> None:
         st.badge("Cannot be used", icon=":material/error:", color="red")
         return
     resident = resident_of(app, model.name)
-    if resident is not None and resident.state == "ready":
-        st.badge("In memory", icon=":material/check_circle:", color="green")
+    match resident.state if resident is not None else "":
+        case "ready":
+            st.badge("In memory", icon=":material/check_circle:", color="green")
+        case "loading":
+            st.badge("Loading", icon=":material/hourglass_top:", color="blue")
     alias = app.settings.value.models.get(model.name, ModelSettings()).alias
     if alias:
         st.badge(f"also {alias}", color="violet")

@@ -7,7 +7,7 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.catalog.downloads import Download
 from jackfield.catalog.source import Offer
-from jackfield.dashboard.models.state import attempt, begin_load
+from jackfield.dashboard.models.state import attempt, begin_load, has_trouble
 from jackfield.dashboard.words import amount, duration, plain, say_error
 
 QUICK = 0.5
@@ -82,7 +82,7 @@ def _states(app: Application) -> tuple[tuple[str, str], ...]:
 
 
 def _draw(app: Application, seen: tuple[tuple[str, str], ...]) -> None:
-    if _states(app) != seen:
+    if _states(app) != seen or has_trouble():
         st.rerun()  # a model came, or a button is no longer right
     dismissed: set[str] = st.session_state.setdefault(_DISMISSED, set())
     shown = [one for one in app.downloads.list() if one.id not in dismissed]

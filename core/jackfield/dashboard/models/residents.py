@@ -12,8 +12,10 @@ from jackfield.dashboard.models.state import (
     begin_unload,
     collect_reports,
     dismiss_report,
+    has_trouble,
     is_unloading,
 )
+from jackfield.dashboard.notices import notify
 from jackfield.dashboard.words import amount, duration, plain, say_error
 from jackfield.engine import Resident, UnloadReport
 from jackfield.worker.log import ModelLog
@@ -42,7 +44,8 @@ def _states(app: Application) -> tuple[tuple[str, str], ...]:
 def _draw(app: Application, seen: tuple[tuple[str, str], ...]) -> None:
     was_unloading = is_unloading()
     reports = collect_reports()
-    if _states(app) != seen or was_unloading != is_unloading():
+    _announce(seen, _states(app))
+    if _states(app) != seen or was_unloading != is_unloading() or has_trouble():
         st.rerun()
     residents = app.engine.residents()
     if residents or reports:
@@ -52,6 +55,15 @@ def _draw(app: Application, seen: tuple[tuple[str, str], ...]) -> None:
     for resident in residents:
         with st.container(border=True, key=f"resident-{resident.model}"):
             _draw_resident(app, resident)
+
+
+def _announce(before: tuple[tuple[str, str], ...], now: tuple[tuple[str, str], ...]) -> None:
+    """Say how a load ended: who began it from a card may have scrolled away from here."""
+    for model, state in now:
+        if dict(before).get(model) == "loading" and state == "ready":
+            notify(f"{model} is in memory.", ":material/check_circle:")
+        elif dict(before).get(model) == "loading" and state == "failed":
+            notify(f"{model} could not be loaded. Why stands above.", ":material/error:")
 
 
 def _draw_report(report: UnloadReport, place: int) -> None:

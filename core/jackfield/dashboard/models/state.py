@@ -45,6 +45,11 @@ def draw_trouble() -> None:
         show_error(error)
 
 
+def has_trouble() -> bool:
+    """Whether something failed that the page as a whole has yet to show."""
+    return _TROUBLE in st.session_state
+
+
 def resident_of(app: Application, name: str) -> Resident | None:
     """A model that is in memory or on its way there or out; not one that failed."""
     found = [one for one in app.engine.residents() if one.model == name and one.state != "failed"]
@@ -81,7 +86,7 @@ def collect_reports() -> list[UnloadReport]:
         try:
             reports.append(future.result())
         except JackfieldError as error:
-            show_error(error)
+            st.session_state[_TROUBLE] = error
     return reports
 
 

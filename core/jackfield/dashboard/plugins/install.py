@@ -14,7 +14,7 @@ from jackfield.errors import JackfieldError
 from jackfield.installer import Change, Installer, Plan
 from jackfield.plugin_record import PluginRecord
 
-PLAN, WORK = "plugins:plan", "plugins:work"
+PLAN, WORK, SAID = "plugins:plan", "plugins:work", "plugins:said"
 
 
 def draw_install(app: Application) -> None:
@@ -82,7 +82,7 @@ def _draw_plan(app: Application, plan: Background[Plan]) -> None:
                 icon=":material/download:",
                 disabled=not found.changes,
                 on_click=_install,
-                args=(app, plan.title, bool(st.session_state.get("plugins:editable"))),
+                args=(app, found, bool(st.session_state.get("plugins:editable"))),
             )
             st.button("Cancel", key="plugins:cancel", on_click=_forget_plan)
 
@@ -113,11 +113,13 @@ def _forget_plan() -> None:
     st.session_state.pop(PLAN, None)
 
 
-def _install(app: Application, spec: str, editable: bool) -> None:
+def _install(app: Application, plan: Plan, editable: bool) -> None:
     installer = _installer(app)
     st.session_state[WORK] = Background(
-        f"Installing {spec}",
-        lambda line: _installed(installer.install(spec, editable=editable, progress=line)),
+        f"Installing {plan.spec}",
+        lambda line: _installed(
+            installer.install(plan.spec, editable=editable, plan=plan, progress=line)
+        ),
     )
     _forget_plan()
 
@@ -144,16 +146,20 @@ def draw_work() -> None:
     if not job.done:
         st.fragment(_watch_work, run_every=0.5)(job)
         return
+    lines = job.lines
     try:
         said = job.result()
     except JackfieldError as error:
         show_error(error, about=job.title)
     else:
         st.success(plain(said), icon=":material/check_circle:")
+        if st.session_state.get(SAID) is not job:  # once, for who has scrolled down
+            st.session_state[SAID] = job
+            st.toast(plain(said), icon=":material/check_circle:")
     with st.container(horizontal=True):
-        if job.lines:
+        if lines:
             with st.popover("What pip said", icon=":material/terminal:", key="plugins:output"):
-                st.code("\n".join(job.lines), language=None, wrap_lines=True, height=320)
+                st.code("\n".join(lines), language=None, wrap_lines=True, height=320)
         st.button("Dismiss", key="plugins:dismiss", on_click=_dismiss)
 
 

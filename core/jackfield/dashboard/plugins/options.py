@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from jackfield.application import Application
-from jackfield.dashboard.forms import draw_form, forget
-from jackfield.dashboard.notices import notify
+from jackfield.dashboard.forms import draw_form, forget, read_fields
+from jackfield.dashboard.notices import notify, say_unchanged
 from jackfield.dashboard.words import show_error
 from jackfield.errors import JackfieldError
+from jackfield.plugin_record import PluginRecord
 
 OPEN = "plugins:open"
 
@@ -42,6 +46,9 @@ def draw_options(app: Application, name: str) -> None:
             reset = st.button("Return to defaults", key=f"{prefix}:reset")
     if not save and not reset:
         return
+    if save and not _changed(record, values):
+        say_unchanged()
+        return
     try:
         if save:
             app.plugins.configure(name, values)
@@ -54,3 +61,12 @@ def draw_options(app: Application, name: str) -> None:
         forget(prefix)
         notify(f"Saved. {name} uses it from the next message on.")
     st.rerun()
+
+
+def _changed(record: PluginRecord, values: Mapping[str, Any]) -> bool:
+    """Whether the form holds anything else than what is kept; an empty secret keeps its value."""
+    kinds = {field.name: field.kind for field in read_fields(record.config_schema)}
+    return any(
+        value != "" if kinds[name] == "secret" else value != record.config.get(name, ...)
+        for name, value in values.items()
+    )

@@ -9,7 +9,7 @@ import streamlit as st
 
 from jackfield.application import Application
 from jackfield.dashboard.forms import draw_form, forget
-from jackfield.dashboard.notices import draw_notices, notify
+from jackfield.dashboard.notices import draw_notices, notify, say_unchanged
 from jackfield.dashboard.settings.places import draw_api, draw_places
 from jackfield.dashboard.words import listed, show_error
 from jackfield.errors import JackfieldError
@@ -124,6 +124,9 @@ def _draw_buttons(app: Application, drawn: Mapping[str, Any], now: Mapping[str, 
         for key, value in _leaves(drawn)
         if reset or value != _at(now, key)
     ]
+    if not changes:
+        say_unchanged()
+        return
     try:
         app.settings.update(changes)
     except JackfieldError as error:
@@ -132,7 +135,7 @@ def _draw_buttons(app: Application, drawn: Mapping[str, Any], now: Mapping[str, 
         st.session_state.pop(f"{PREFIX}:failed", None)
         for part in ("general", "folders", *SECTIONS):
             forget(f"{PREFIX}:{part}")
-        notify("Saved." if changes else "Nothing had changed.")
+        notify("Saved.")
     st.rerun()
 
 

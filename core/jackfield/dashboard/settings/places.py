@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from jackfield.application import Application
+from jackfield.security.hosts import is_loopback
 
 
 def address(app: Application) -> str:
@@ -42,24 +43,34 @@ def draw_api(app: Application) -> None:
         body = json.dumps(
             {"model": model, "messages": [{"role": "user", "content": "Hello"}]}, indent=2
         )
+        keyed = not is_loopback(app.server_at_start.host)
         if which == "curl":
+            header = "  -H 'Authorization: Bearer KEY' \\\n" if keyed else ""
             st.code(
-                f"curl {base}/v1/chat/completions \\\n"
+                f"curl {base}/v1/chat/completions \\\n{header}"
                 f"  -H 'Content-Type: application/json' \\\n  -d '{body}'",
                 language="bash",
             )
         else:
-            st.code(
-                "from openai import OpenAI\n\n"
-                f'client = OpenAI(base_url="{base}/v1", api_key="none")\n'
-                "reply = client.chat.completions.create(\n"
-                f'    model="{model}",\n'
-                '    messages=[{"role": "user", "content": "Hello"}],\n'
-                ")\n"
-                "print(reply.choices[0].message.content)",
-                language="python",
+            st.code(_python(base, model, "KEY" if keyed else "none"), language="python")
+        if keyed:
+            st.caption(
+                "For KEY put the key that was shown at the first start; it is kept with the "
+                "other keys and passwords, see below."
             )
         st.caption(f"All that it can do is described at {base}/docs.")
+
+
+def _python(base: str, model: str, key: str) -> str:
+    return (
+        "from openai import OpenAI\n\n"
+        f'client = OpenAI(base_url="{base}/v1", api_key="{key}")\n'
+        "reply = client.chat.completions.create(\n"
+        f'    model="{model}",\n'
+        '    messages=[{"role": "user", "content": "Hello"}],\n'
+        ")\n"
+        "print(reply.choices[0].message.content)"
+    )
 
 
 def draw_places(app: Application) -> None:
