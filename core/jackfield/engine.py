@@ -381,22 +381,17 @@ class Engine:
         while True:
             await asyncio.sleep(_TICK)
             try:
-                self._share_memory()
-                await self._unload_idle(self._settings.value.engine.idle_minutes * 60)
+                await self._look()
             except Exception:
                 log.exception("looking after the models failed; it is tried again")
 
-    def _share_memory(self) -> None:
-        """Let each worker's limit follow what the others take."""
-        share = self._share()
+    async def _look(self) -> None:
+        share, seconds = self._share(), self._settings.value.engine.idle_minutes * 60
         for one in self.residents():
             if one.busy:
                 one.touch()
             if one.state == "ready" and one.worker is not None:
                 one.worker.limits = share.limits(one, self._all())
-
-    async def _unload_idle(self, seconds: float) -> None:
-        for one in self.residents():
             idle = one.state == "ready" and not one.busy
             if seconds and idle and time.time() - one.last_used > seconds:
                 await self._unload(one)
