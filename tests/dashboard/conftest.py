@@ -129,9 +129,12 @@ def empty_server(tmp_path: Path) -> Iterator[Server]:
     yield from serve(home)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, without a window."""
+    """Chromium, without a window.
+
+    For a module only: while Playwright is open its event loop runs, and no test can have one.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield browser
