@@ -218,7 +218,7 @@ def test_a_property_is_not_asked_while_hooks_are_looked_for(manager):
 
 def test_declared_reach_is_on_the_record(manager):
     class Reaches(Good):
-        reach = Reach(network="download", hosts=("pypi.org",), files=("~/Music",))
+        reach = Reach(network="download", hosts=("models.example.org",), files=("~/Music",))
 
     assert manager.register("reaches", Reaches).reach == Reaches.reach
 
