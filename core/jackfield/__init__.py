@@ -18,16 +18,20 @@ from jackfield.errors import (
     TurnRefused,
 )
 from jackfield.loader import (
+    Adapter,
+    Environment,
+    ListedModel,
     LoadedModel,
     Loader,
     LoadOptions,
     Match,
-    MemoryEstimate,
     ModelFiles,
     ModelInfo,
     Prompt,
+    Settled,
     Token,
 )
+from jackfield.machine import Device, Machine, MemoryEstimate
 from jackfield.messages import (
     Alternative,
     DoneEvent,
@@ -48,25 +52,32 @@ from jackfield.page import Page
 from jackfield.plugin import API_VERSION, LongText, Plugin, Reach, hookimpl
 from jackfield.sampling import SamplingParams, SamplingPreset
 from jackfield.templates.template import ChatTemplate
+from jackfield.vectors import Embeddings, Ranking
 
 __all__ = [
     "API_VERSION",
+    "Adapter",
     "Alternative",
     "ChatTemplate",
+    "Device",
     "DiskFull",
     "DoneEvent",
     "DownloadError",
+    "Embeddings",
+    "Environment",
     "ErrorEvent",
     "Event",
     "Field",
     "InvalidRequest",
     "JackfieldError",
+    "ListedModel",
     "LoadFailed",
     "LoadOptions",
     "LoadedModel",
     "Loader",
     "LoaderError",
     "LongText",
+    "Machine",
     "Match",
     "MemoryEstimate",
     "Message",
@@ -81,12 +92,14 @@ __all__ = [
     "Plugin",
     "Prompt",
     "PromptTooLong",
+    "Ranking",
     "Reach",
     "ReasoningEvent",
     "ReplacedEvent",
     "SamplingParams",
     "SamplingPreset",
     "SecretStr",
+    "Settled",
     "SourceEvent",
     "TextEvent",
     "TextPart",

@@ -17,8 +17,9 @@ from jackfield.announcer import Announcer
 from jackfield.catalog.catalog import Catalog
 from jackfield.catalog.model import CatalogModel
 from jackfield.errors import JackfieldError, LoadFailed, NotFound
-from jackfield.load_plan import LoadPlan, Planner
-from jackfield.loader import Loader, Match, MemoryEstimate
+from jackfield.load_plan import LoadPlan, Planner, revealed
+from jackfield.loader import Loader, Match
+from jackfield.machine import MemoryEstimate
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
 from jackfield.residency import Share, least_recently_used
@@ -319,7 +320,7 @@ class Engine:
             model=resident.model,
             loader=LoaderReference.of(plan.loader),
             files=plan.entry.files,
-            options=plan.given,
+            options=revealed(plan.settled.options),
             log=file,
             expected=plan.estimate.weights,
             limits=self._share().limits(resident, self._all()),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from jackfield.catalog.catalog import Catalog
 from jackfield.catalog.model import CatalogModel
@@ -18,7 +18,8 @@ from jackfield.errors import (
     ModelFileError,
     PluginConflict,
 )
-from jackfield.loader import Loader, LoadOptions, Match, MemoryEstimate
+from jackfield.loader import Loader, LoadOptions, Match, Settled
+from jackfield.machine import Machine, MemoryEstimate
 from jackfield.manager import PluginManager
 from jackfield.settings import ModelSettings
 from jackfield.settings_store import SettingsStore
@@ -28,21 +29,20 @@ class LoadPlan(msgspec.Struct, frozen=True):
     """How a model is to be loaded.
 
     Attributes:
-        given: the options as they were given, for the worker to check again.
-        options: all options, defaults included.
+        options: all options, defaults included, as they were asked for.
+        settled: the same with automatic values replaced by real ones, and why.
     """
 
     entry: CatalogModel
     loader: Loader
-    given: dict[str, Any]
     options: LoadOptions
+    settled: Settled
     estimate: MemoryEstimate
 
     @property
     def need(self) -> int:
         """Bytes of main memory it will take."""
-        estimate = self.estimate
-        return estimate.total if estimate.device == "cpu" else estimate.overhead
+        return self.estimate.on("cpu")
 
     def same(self, other: LoadPlan) -> bool:
         """Whether the other would load the same thing in the same way."""
@@ -83,15 +83,16 @@ class Planner:
         given = {**usual, **(options or {})}
         checked = _checked(chosen, given)
         try:
-            estimate = chosen.estimate(entry.files, checked)
+            settled = chosen.settle(entry.files, checked, Machine.now())
+            estimate = chosen.estimate(entry.files, settled.options)
         except JackfieldError:
             raise
         except Exception as error:
             raise LoaderError(
-                f"Loader {chosen.name!r} could not estimate the memory of {entry.name!r}: "
+                f"Loader {chosen.name!r} could not plan the load of {entry.name!r}: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        return LoadPlan(entry, chosen, given, checked, estimate)
+        return LoadPlan(entry, chosen, checked, settled, estimate)
 
     def choose_loader(self, entry: CatalogModel, loader: str = "") -> tuple[Loader, Match]:
         """The loader that opens a model best, or the named one.
@@ -186,3 +187,13 @@ def _checked(loader: Loader, given: Mapping[str, Any]) -> LoadOptions:
             param=field,
             errors=errors,
         ) from error
+
+
+def revealed(options: LoadOptions) -> dict[str, Any]:
+    """Options for the worker: as they are, secrets revealed, in what msgpack can carry."""
+    return {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else shown
+        for (name, value), shown in zip(
+            options, options.model_dump(mode="json").values(), strict=True
+        )
+    }

@@ -15,8 +15,11 @@ from typing import Any, ClassVar
 import msgspec
 from pydantic import BaseModel, ConfigDict
 
+from jackfield.errors import InvalidRequest
+from jackfield.machine import Machine, MemoryEstimate
 from jackfield.messages import Alternative, FinishReason, MediaPart
 from jackfield.sampling import SamplingParams
+from jackfield.vectors import Embeddings, Ranking
 
 
 class ModelFiles(msgspec.Struct, frozen=True):
@@ -48,24 +51,51 @@ class Match(msgspec.Struct, frozen=True):
     reason: str
 
 
-class MemoryEstimate(msgspec.Struct, frozen=True):
-    """Bytes a loaded model will need."""
-
-    weights: int
-    kv_cache: int
-    overhead: int
-    device: str = "cpu"
-
-    @property
-    def total(self) -> int:
-        """All of it, in bytes."""
-        return self.weights + self.kv_cache + self.overhead
-
-
 class LoadOptions(BaseModel):
-    """Base of a loader's options; each field has a default, bounds and a description."""
+    """Base of a loader's options; each field has a default, bounds and a description.
+
+    A secret is a ``SecretStr``: it is revealed to the worker alone and masked wherever options
+    are shown.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """Load options with each automatic value replaced by a real one.
+
+    Attributes:
+        reasons: why they were chosen, in sentences that the user reads.
+    """
+
+    options: LoadOptions
+    reasons: tuple[str, ...] = ()
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """An interpreter of its own for a loader whose back-end clashes with others.
+
+    Attributes:
+        requirements: what pip installs in it, e.g. ``("transformers==4.46.3",)``.
+    """
+
+    requirements: tuple[str, ...]
+
+
+class ListedModel(msgspec.Struct, frozen=True):
+    """A model that a loader knows of without a file on this computer.
+
+    Attributes:
+        name: what it is asked for by, e.g. ``myserver/llama3``.
+        error: why it cannot be used now, "" if it can.
+    """
+
+    name: str
+    files: ModelFiles
+    architecture: str = ""
+    context_length: int = 0
+    license: str = ""
+    error: str = ""
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,9 +109,11 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         chat_template: the model's own Jinja template, "" if it has none.
         bos, eos: texts of the special tokens, "" if there are none.
         adds_bos: the tokenizer itself puts ``bos`` before a prompt.
-        capabilities: of ``completion``, ``chat``, ``embedding``, ``rerank``, ``vision``, ``audio``.
+        capabilities: of ``completion``, ``chat``, ``embedding``, ``rerank``, ``vision``,
+            ``audio``, ``lora``.
         sampling_fields: names of the SamplingParams fields that really take effect.
         parallel: how many requests run at once; more wait in the host's queue.
+        embedding_dimensions: length of its vectors, 0 if it makes none.
     """
 
     architecture: str = ""
@@ -95,6 +127,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: frozenset[str] = frozenset({"completion", "chat"})
     sampling_fields: frozenset[str] = frozenset()
     parallel: int = 1
+    embedding_dimensions: int = 0
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -132,15 +165,22 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
     completion_tokens: int = 0
 
 
+class Adapter(msgspec.Struct, frozen=True):
+    """A LoRA adapter on disk and how strongly it is applied."""
+
+    path: Path
+    scale: float = 1.0
+
+
 class LoadedModel(ABC):
     """A model in memory, inside its worker.
 
-    ``complete`` is called from several threads at once, up to ``info.parallel``.
+    ``complete``, ``embed`` and ``rerank`` are called from several threads at once, together up to
+    ``info.parallel``. A model implements those that its ``info.capabilities`` name.
     """
 
     info: ModelInfo
 
-    @abstractmethod
     def complete(self, prompt: Prompt, params: SamplingParams) -> Iterator[Token]:
         """Generate a reply.
 
@@ -151,14 +191,43 @@ class LoadedModel(ABC):
             InvalidRequest: a value the engine refuses, e.g. a grammar that does not parse.
             LoaderError: the engine failed on this request.
         """
+        raise InvalidRequest("This model does not generate text.")
+
+    def embed(self, texts: Sequence[str], *, dimensions: int = 0) -> Embeddings:
+        """A vector for each text.
+
+        Args:
+            dimensions: shorten the vectors to so many numbers, of length 1 again; 0: as they are.
+
+        Raises:
+            PromptTooLong: a text is longer than the model reads.
+            InvalidRequest: more dimensions than it has.
+        """
+        raise InvalidRequest("This model does not make embeddings.")
+
+    def rerank(self, query: str, documents: Sequence[str]) -> Ranking:
+        """How well each document answers the query.
+
+        Raises:
+            PromptTooLong: a pair is longer than the model reads.
+        """
+        raise InvalidRequest("This model does not rank documents.")
+
+    def set_adapters(self, adapters: Sequence[Adapter]) -> None:
+        """Apply these LoRA adapters and no others, from the next request on, without a reload.
+
+        Raises:
+            ModelFileError: one is broken, or was made for another model.
+        """
+        raise InvalidRequest("This model does not take LoRA adapters.")
 
     @abstractmethod
     def tokenize(self, text: str, *, special: bool = True) -> list[int]:
         """Token ids of ``text``; ``special`` parses special tokens. Adds no BOS token."""
 
-    @abstractmethod
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of token ids; special tokens are written out."""
+        raise InvalidRequest("This model does not turn tokens back into text.")
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is."""
@@ -177,20 +246,34 @@ class Loader(ABC):
         extensions: endings of the files it opens, without the dot, e.g. ``("gguf",)``; the catalog
             lists files with these endings, and their format is the ending.
         extra: what to ``pip install`` for the back-end, for the error that names it.
+        environment: where its workers run, if not in the interpreter that runs Jackfield. The
+            module of the loader itself must be importable in both.
     """
 
     name: ClassVar[str]
     extensions: ClassVar[tuple[str, ...]] = ()
     Options: ClassVar[type[LoadOptions]] = LoadOptions
     extra: ClassVar[str] = ""
+    environment: ClassVar[Environment | None] = None
+
+    def listed(self) -> Sequence[ListedModel]:
+        """Models that are no files on this computer. Asked often: answers at once."""
+        return ()
 
     @abstractmethod
     def probe(self, files: ModelFiles) -> Match | None:
         """Whether this loader can open the model, how well and why. Reads little or nothing."""
 
+    def settle(self, files: ModelFiles, options: Any, machine: Machine) -> Settled:
+        """Replace automatic values (device, data type, layers, threads) by real ones, with reasons.
+
+        Runs in the host before ``estimate``. Settling settled options changes nothing.
+        """
+        return Settled(options)
+
     @abstractmethod
     def estimate(self, files: ModelFiles, options: Any) -> MemoryEstimate:
-        """Memory the model will need with these options, before it is loaded."""
+        """Memory the model will need with these settled options, before it is loaded."""
 
     @abstractmethod
     def load(self, files: ModelFiles, options: Any) -> LoadedModel:

@@ -77,6 +77,12 @@ class ModelSettings(_Section):
     loader: str = Field("", description="Loader; empty: the best match")
     options: dict[str, Any] = Field({}, description="Load options")
     template: str = Field("", description="Chat template; empty: the model's own")
+    system_prompt: LongText = Field(
+        "", description="Agent description of chats that have none of their own"
+    )
+    variant_of: str = Field(
+        "", description="Another model: this one is its files with settings of its own"
+    )
     sampling: Sampling = Field({}, description="Sampling parameters for this model")
 
 

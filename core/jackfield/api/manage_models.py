@@ -15,7 +15,8 @@ from jackfield.application import Application
 from jackfield.catalog.model import CatalogModel
 from jackfield.engine import Resident, UnloadReport
 from jackfield.errors import InvalidRequest, JackfieldError
-from jackfield.loader import MemoryEstimate, ModelInfo
+from jackfield.loader import ModelInfo
+from jackfield.machine import MemoryEstimate
 
 router = APIRouter(prefix="/api", tags=["models"], responses={404: {"model": ErrorResponse}})
 

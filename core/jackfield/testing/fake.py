@@ -26,12 +26,12 @@ from jackfield.loader import (
     Loader,
     LoadOptions,
     Match,
-    MemoryEstimate,
     ModelFiles,
     ModelInfo,
     Prompt,
     Token,
 )
+from jackfield.machine import MemoryEstimate
 from jackfield.plugin import Plugin, hookimpl
 from jackfield.sampling import SamplingParams
 from jackfield.testing import fake_text

@@ -163,16 +163,12 @@ class Child:
             case frames.Cancel():
                 if (found := self._requests.get(order.id)) is not None:
                     self._start(found.cancel)
-            case frames.Tokenize():
-                self._start(self._answer, order.id, self._tokenize, order)
-            case frames.Detokenize():
-                self._start(self._answer, order.id, self._detokenize, order)
-            case frames.Count():
-                self._start(self._answer, order.id, self._count, order)
             case frames.Ping():
                 self._start(self._outlet.send, frames.Pong())
             case frames.Close():
                 self._closing.set()
+            case _:
+                self._start(self._answer, order)
 
     def _start(self, task: Callable[..., None], *arguments: Any) -> None:
         threading.Thread(target=task, args=arguments, daemon=True).start()
@@ -201,22 +197,28 @@ class Child:
                 return
             send(frames.Tokens(number, token))
 
-    def _answer(
-        self, number: int, ask: Callable[[frames.Order], object], order: frames.Order
-    ) -> None:
+    def _answer(self, order: frames.Question) -> None:
         try:
-            self._outlet.send(frames.Result(number, ask(order)))
+            self._outlet.send(frames.Result(order.id, self._asked(order)))
         except Exception as error:  # noqa: BLE001 - a loader's own code ran
-            self._failed(number, error)
+            self._failed(order.id, error)
 
-    def _tokenize(self, order: frames.Tokenize) -> list[int]:
-        return self._model.tokenize(order.text, special=order.special)
-
-    def _detokenize(self, order: frames.Detokenize) -> str:
-        return self._model.detokenize(order.tokens)
-
-    def _count(self, order: frames.Count) -> int:
-        return self._model.count(order.text)
+    def _asked(self, order: frames.Question) -> object:
+        model = self._model
+        match order:
+            case frames.Tokenize():
+                return model.tokenize(order.text, special=order.special)
+            case frames.Detokenize():
+                return model.detokenize(order.tokens)
+            case frames.Count():
+                return model.count(order.text)
+            case frames.Embed():
+                return model.embed(order.texts, dimensions=order.dimensions)
+            case frames.Rerank():
+                return model.rerank(order.query, order.documents)
+            case frames.SetAdapters():
+                model.set_adapters(order.adapters)
+                return None
 
     def _failed(self, number: int, error: Exception) -> None:
         if not isinstance(error, JackfieldError):

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import msgspec
 
 from jackfield.errors import InvalidRequest, LoaderError
-from jackfield.loader import ModelFiles, ModelInfo, Prompt, Token
+from jackfield.loader import Adapter, ModelFiles, ModelInfo, Prompt, Token
 from jackfield.worker.reference import LoaderReference
 
 MAX_FRAME = 1 << 30
@@ -63,6 +63,29 @@ class Count(msgspec.Struct, tag="count", array_like=True, frozen=True):
     text: str
 
 
+class Embed(msgspec.Struct, tag="embed", array_like=True, frozen=True):
+    """Answered by a Result with Embeddings; holds a slot."""
+
+    id: int
+    texts: list[str]
+    dimensions: int
+
+
+class Rerank(msgspec.Struct, tag="rerank", array_like=True, frozen=True):
+    """Answered by a Result with a Ranking; holds a slot."""
+
+    id: int
+    query: str
+    documents: list[str]
+
+
+class SetAdapters(msgspec.Struct, tag="set_adapters", array_like=True, frozen=True):
+    """Answered by a Result with nothing."""
+
+    id: int
+    adapters: list[Adapter]
+
+
 class Ping(msgspec.Struct, tag="ping", array_like=True, frozen=True):
     """Answered by a Pong."""
 
@@ -71,7 +94,10 @@ class Close(msgspec.Struct, tag="close", array_like=True, frozen=True):
     """Close the model and end the process."""
 
 
-Order: TypeAlias = Load | Complete | Cancel | Tokenize | Detokenize | Count | Ping | Close
+Question: TypeAlias = Tokenize | Detokenize | Count | Embed | Rerank | SetAdapters
+"""An order that is answered by a Result or a Failed."""
+
+Order: TypeAlias = Load | Complete | Cancel | Question | Ping | Close
 
 # Worker to host
 
@@ -102,7 +128,7 @@ class Ended(msgspec.Struct, tag="ended", array_like=True, frozen=True):
 
 
 class Result(msgspec.Struct, tag="result", array_like=True, frozen=True):
-    """The answer to Tokenize, Detokenize or Count."""
+    """The answer to a Question."""
 
     id: int
     value: Any

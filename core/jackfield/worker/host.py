@@ -7,23 +7,23 @@ import itertools
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from jackfield.errors import JackfieldError, LoadFailed, WorkerDied
-from jackfield.loader import ModelFiles, ModelInfo, Prompt, Token
+from jackfield.loader import Adapter, ModelFiles, ModelInfo, Prompt, Token
 from jackfield.sampling import SamplingParams
+from jackfield.vectors import Embeddings, Ranking
 from jackfield.worker import frames
 from jackfield.worker.ending import end_family, ending_in_words
 from jackfield.worker.failure import unpacked
 from jackfield.worker.log import ModelLog
 from jackfield.worker.memory import Limits
+from jackfield.worker.pipes import Pipes
 from jackfield.worker.reference import LoaderReference
 from jackfield.worker.watch import Watch
-
-_DRAIN = 0.5  # seconds to read what an ended process had still sent
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +73,18 @@ class _Answer:
         """Wait until something comes."""
         self._waiter = asyncio.get_running_loop().create_future()
         await self._waiter
+
+    async def whole(self) -> Any:
+        """Wait for its end and return the value.
+
+        Raises:
+            JackfieldError: what it ended with instead.
+        """
+        while not self.over:
+            await self.wait()
+        if self.error is not None:
+            raise _again(self.error)
+        return self.value
 
 
 class Worker:
@@ -128,7 +140,7 @@ class Worker:
         self._ready = loop.create_future()
         with self.launch.log.open() as log:
             transport, _ = await loop.subprocess_exec(
-                lambda: _Pipes(self),
+                lambda: Pipes(self),
                 # -P: the current folder is no place to import from.
                 *(self.launch.python, "-P", "-m", "jackfield.worker", str(os.getpid())),
                 stdin=asyncio.subprocess.PIPE,
@@ -179,6 +191,23 @@ class Worker:
         finally:
             if not answer.over:
                 self._send(frames.Cancel(number))
+
+    async def embed(self, texts: Sequence[str], *, dimensions: int = 0) -> Embeddings:
+        """A vector for each text; waits its turn as ``complete`` does."""
+        number, answer = await self._open()
+        order = frames.Embed(number, list(texts), dimensions)
+        return msgspec.convert(await self._slotted(answer, order), Embeddings)
+
+    async def rerank(self, query: str, documents: Sequence[str]) -> Ranking:
+        """How well each document answers the query; waits its turn as ``complete`` does."""
+        number, answer = await self._open()
+        order = frames.Rerank(number, query, list(documents))
+        return msgspec.convert(await self._slotted(answer, order), Ranking)
+
+    async def set_adapters(self, adapters: Sequence[Adapter]) -> None:
+        """Apply these LoRA adapters and no others."""
+        number = next(self._numbers)
+        await self._ask(number, frames.SetAdapters(number, list(adapters)))
 
     async def tokenize(self, text: str, *, special: bool = True) -> list[int]:
         """Token ids of ``text``."""
@@ -317,15 +346,20 @@ class Worker:
         self._active.add(number)
         return number, answer
 
-    async def _ask(self, number: int, order: frames.Order) -> Any:
+    async def _ask(self, number: int, order: frames.Question) -> Any:
         self._alive()
         self._send(order)
         answer = self._answers[number] = _Answer()
-        while not answer.over:
-            await answer.wait()
-        if answer.error is not None:
-            raise _again(answer.error)
-        return answer.value
+        return await answer.whole()
+
+    async def _slotted(self, answer: _Answer, order: frames.Embed | frames.Rerank) -> Any:
+        """Ask what holds a slot: it is free when the worker has answered, whoever still waits."""
+        try:
+            self._send(order)
+        except Exception:
+            self._over(order.id)  # it never left
+            raise
+        return await answer.whole()
 
     def _over(self, number: int, error: JackfieldError | None = None) -> None:
         """A request has ended in the worker: its slot is free."""
@@ -350,35 +384,3 @@ class Worker:
 def _again(error: JackfieldError) -> JackfieldError:
     """The same error to raise once more: each request has a traceback of its own."""
     return type(error)(error.message, hint=error.hint, **error.details)
-
-
-class _Pipes(asyncio.SubprocessProtocol):
-    """Hands what comes through the pipes to the worker, with no task between."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._exited = self._drained = self._told = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self._worker.received(data)
-
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        if fd == 1:
-            self._drained = True
-            self._tell()
-
-    def process_exited(self) -> None:
-        self._exited = True
-        self._tell()
-        # A process that it left behind may hold the pipe open for ever.
-        asyncio.get_running_loop().call_later(_DRAIN, self._tell, True)
-
-    def _tell(self, now: bool = False) -> None:
-        """Tell the worker once: when the process is gone and its last words have been read."""
-        if self._exited and (self._drained or now) and not self._told:
-            self._told = True
-            self._worker.ended(self._transport.get_returncode() or 0)

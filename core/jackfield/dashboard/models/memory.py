@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from jackfield.dashboard.words import amount
-from jackfield.loader import MemoryEstimate
+from jackfield.machine import MemoryEstimate
 
 # Colours that stand out on the light and on the dark background alike.
 PARTS = (
