@@ -24,7 +24,11 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
 STARTER = "smollm2"
-NEEDED_GB = {"gguf": 1.5, "test": 4.0}
+EXTRAS = {"serve": "gguf,hub", "test": "test"}
+NEEDED_GB = {"serve": 1.5, "test": 12.0}
+# GPTQModel is built with the torch that is there, so it comes after everything else. 7.6 and later
+# want a newer torch than the one that the tests are pinned to.
+LATER = {"test": ["--no-build-isolation", "gptqmodel==7.5.0", "optimum>=2", "requests>=2.32"]}
 # A processor's newest instructions, chosen by the compiler, can crash under virtualization.
 BUILD = {"CMAKE_ARGS": "-DGGML_NATIVE=OFF"}
 ADVICE = (
@@ -90,7 +94,7 @@ def parse() -> argparse.Namespace:
 
 def serve(arguments: argparse.Namespace) -> int:
     """Install what running needs, fetch the starter, and become the server."""
-    install("gguf")
+    install("serve")
     environment = dict(os.environ)
     if arguments.home:
         environment["JACKFIELD_HOME"] = str(Path(arguments.home).expanduser().resolve())
@@ -160,33 +164,36 @@ def check(arguments: argparse.Namespace) -> int:
     return lint(arguments) or test(arguments)
 
 
-def install(extra: str) -> None:
-    """Make .venv and install Jackfield in it with an extra, unless that is done already."""
+def install(purpose: str) -> None:
+    """Make .venv and install Jackfield in it for a purpose, unless that is done already."""
     wanted = stamp()
-    done = VENV / f"jackfield-{extra}.stamp"
+    done = VENV / f"jackfield-{purpose}.stamp"
     if done.is_file() and done.read_text() == wanted and PYTHON.exists():
         return
-    make_venv(extra)
-    if extra == "test":
+    make_venv(purpose)
+    if purpose == "test":
         need_program("c++", "g++")
     say("Installing Jackfield and what it needs; the first time takes some minutes.")
     pip("install", "--upgrade", "pip>=25.1")
-    pip("install", "--editable", f".[{extra}]")
+    pip("install", "--editable", f".[{EXTRAS[purpose]}]")
+    if purpose in LATER:
+        pip("install", *LATER[purpose])
     done.write_text(wanted)
 
 
 def stamp() -> str:
     """What an installation was made from: pyproject.toml, this Python and this place."""
-    made_from = (ROOT / "pyproject.toml").read_bytes() + repr((sys.version, ROOT)).encode()
+    facts = repr((sys.version, ROOT, EXTRAS, LATER))
+    made_from = (ROOT / "pyproject.toml").read_bytes() + facts.encode()
     return hashlib.sha256(made_from).hexdigest()
 
 
-def make_venv(extra: str) -> None:
+def make_venv(purpose: str) -> None:
     """Make the virtual environment; an unusable one is made anew."""
     free = shutil.disk_usage(str(ROOT)).free / 1e9
-    if free < NEEDED_GB[extra]:
+    if free < NEEDED_GB[purpose]:
         raise SetupError(
-            f"Only {free:.1f} GB are free on the disk of this folder; {NEEDED_GB[extra]} GB are "
+            f"Only {free:.1f} GB are free on the disk of this folder; {NEEDED_GB[purpose]} GB are "
             "needed.\nFree some space, or move Jackfield to another disk."
         )
     usable = PYTHON.exists() and not subprocess.call(

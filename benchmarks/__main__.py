@@ -13,9 +13,10 @@ from benchmarks.setting import Setting, machine, threads
 
 NAMES = (
     "one_stream",
-    "eight_clients",
-    "peer_server",
     "first_token",
+    "gguf_servers",
+    "transformers_servers",
+    "embeddings",
     "help_time",
     "first_byte",
     "chat_page",
@@ -27,9 +28,11 @@ PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 INTRODUCTION = """# Benchmarks
 
 Made by `python -m benchmarks --write`. What is compared runs in the same run, in turn, on one
-machine, with SmolLM2-135M-Instruct (Q4_1), {threads} threads, a context of 1,024 tokens in each of
-8 slots, and replies of {tokens} tokens; each figure is the median, in parentheses the least and the
-greatest. A ratio is the median of the ratios of pairs measured one after the other.
+machine, with SmolLM2-135M-Instruct (Q4_1 as GGUF, {dtype} as safetensors) on the device
+`{device}`, {threads} threads, a context of 1,024 tokens in each of 8 slots, and replies of {tokens}
+tokens, counted by each server's own usage; texts are embedded with all-MiniLM-L6-v2. Each figure is
+the median, in parentheses the least and the greatest. A ratio is the median of the ratios of
+measurements made one after the other. Rows without a budget are there to be compared.
 
 Measured on {date}: {machine}
 
@@ -41,6 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of: {', '.join(NAMES)}; all if none")
     parser.add_argument("--model", type=Path, help="a GGUF file instead of the tests' SmolLM2")
+    parser.add_argument("--folder", type=Path, help="safetensors instead of the tests' SmolLM2")
+    parser.add_argument("--embedder", type=Path, help="a folder instead of the tests' MiniLM")
+    parser.add_argument("--device", default="cpu", help="where the models run, e.g. cuda")
     parser.add_argument("--rounds", type=int, default=7, help="pairs to measure")
     parser.add_argument("--tokens", type=int, default=96, help="length of a reply")
     parser.add_argument("--threads", type=int, default=threads(), help="the engines' threads")
@@ -49,8 +55,15 @@ def main() -> None:
     names = given.names or NAMES
     if unknown := [name for name in names if name not in NAMES]:
         parser.error(f"no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}")
-    model = (given.model or starter()).resolve()
-    setting = Setting(model, given.rounds, given.tokens, given.threads)
+    setting = Setting(
+        (given.model or part("smollm2")).resolve(),
+        (given.folder or part("smollm2_folder")).resolve(),
+        (given.embedder or part("minilm")).resolve(),
+        given.rounds,
+        given.tokens,
+        given.threads,
+        given.device,
+    )
     results: list[Result] = []
     for name in names:
         print(name, flush=True)
@@ -65,10 +78,11 @@ def main() -> None:
     sys.exit(0 if all(result.kept for result in results) else 1)
 
 
-def starter() -> Path:
-    """The tests' model, fetched if it is not there."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    found: Path = importlib.import_module("parts").smollm2()
+def part(name: str) -> Path:
+    """One of the tests' models, fetched or made if it is not there."""
+    if str(ROOT / "tests") not in sys.path:
+        sys.path.insert(0, str(ROOT / "tests"))
+    found: Path = getattr(importlib.import_module("parts"), name)()
     return found
 
 
@@ -76,7 +90,12 @@ def page(setting: Setting, results: list[Result]) -> str:
     """The page of the reference."""
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     head = INTRODUCTION.format(
-        threads=setting.threads, tokens=setting.tokens, date=today, machine=machine()
+        threads=setting.threads,
+        tokens=setting.tokens,
+        dtype=setting.dtype,
+        device=setting.device,
+        date=today,
+        machine=machine(),
     )
     return f"{head}{table(results)}\n"
 

@@ -22,7 +22,7 @@ class RawEngine(AbstractContextManager["RawEngine"]):
     def __init__(self, setting: Setting) -> None:
         command = [sys.executable, "-m", "benchmarks.raw_engine", str(setting.model)]
         self._process = subprocess.Popen(
-            [*command, str(setting.threads)],
+            [*command, str(setting.threads), str(setting.layers)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -51,7 +51,7 @@ class RawEngine(AbstractContextManager["RawEngine"]):
         return answer
 
 
-def main(model: Path, threads: int) -> None:
+def main(model: Path, threads: int, layers: int) -> None:
     """Be that process: one JSON line in, one out."""
     import xllamacpp
 
@@ -61,6 +61,7 @@ def main(model: Path, threads: int) -> None:
     parameters.n_ctx = N_CTX * PARALLEL
     parameters.n_parallel = PARALLEL
     parameters.n_batch = 512
+    parameters.n_gpu_layers = layers
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     parameters.cache_ram_mib = 0
@@ -93,4 +94,4 @@ def main(model: Path, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -16,7 +16,7 @@ class Result:
         what: what was measured.
         value: the figure, in ``unit``.
         unit: "" for a ratio.
-        budget: what it may be at most, or must be at least.
+        budget: what it may be at most, or must be at least; None where nothing is asked.
         limit: which of the two.
         detail: what it was computed from.
     """
@@ -24,13 +24,15 @@ class Result:
     what: str
     value: float
     unit: str
-    budget: float
+    budget: float | None
     limit: Literal["at least", "at most"]
     detail: str
 
     @property
     def kept(self) -> bool:
         """Whether the figure is within its budget."""
+        if self.budget is None:
+            return True
         if self.limit == "at least":
             return self.value >= self.budget
         return self.value <= self.budget
@@ -42,9 +44,9 @@ class Result:
         unit = f" {self.unit}" if self.unit else ""
         return (
             self.what,
-            f"{sign} {self.budget:g}{unit}",
+            "" if self.budget is None else f"{sign} {self.budget:g}{unit}",
             f"{self.value:.2f}{unit}" if not self.unit else f"{self.value:.3g}{unit}",
-            "yes" if self.kept else "**no**",
+            "" if self.budget is None else "yes" if self.kept else "**no**",
             self.detail,
         )
 

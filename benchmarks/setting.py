@@ -6,6 +6,8 @@ import os
 import platform
 import socket
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +16,8 @@ import psutil
 
 N_CTX = 1024
 PARALLEL = 8
+LONGEST = 90.0
+"""Seconds after which a benchmark begins no further round."""
 
 
 @dataclass(frozen=True)
@@ -22,20 +26,66 @@ class Setting:
 
     Attributes:
         model: a GGUF file.
+        folder: the same model in safetensors.
+        embedder: the folder of an embedding model.
         rounds: how many pairs are measured.
         tokens: length of a reply.
         threads: the engines' threads.
+        device: ``cpu`` or an accelerator, e.g. ``cuda``.
     """
 
     model: Path
+    folder: Path
+    embedder: Path
     rounds: int
     tokens: int
     threads: int
+    device: str = "cpu"
+
+    @property
+    def layers(self) -> int:
+        """How many layers llama.cpp puts on the accelerator."""
+        return 0 if self.device == "cpu" else 999
+
+    @property
+    def dtype(self) -> str:
+        """The data type in which the safetensors are run, by us and by those we compare with."""
+        return "float32" if self.device == "cpu" else "bfloat16"
 
     @property
     def options(self) -> dict[str, int]:
-        """Load options for our loader; the other engines get the same numbers."""
-        return {"n_ctx": N_CTX, "parallel": PARALLEL, "n_threads": self.threads}
+        """Load options of the GGUF loader; the other engines get the same numbers."""
+        return {
+            "n_ctx": N_CTX,
+            "parallel": PARALLEL,
+            "n_threads": self.threads,
+            "n_gpu_layers": self.layers,
+        }
+
+    @property
+    def transformers_options(self) -> dict[str, str | int]:
+        """Load options of the Transformers loader."""
+        return {
+            "n_ctx": N_CTX,
+            "parallel": PARALLEL,
+            "device": self.device,
+            "dtype": self.dtype,
+            "n_threads": self.threads,
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For processes that compute with torch: our threads, and no network."""
+        threads = {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+        return os.environ | threads | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+    def paced(self, seconds: float = LONGEST) -> Iterator[int]:
+        """Numbers of the rounds to measure: fewer where they take long, at least two."""
+        begun = time.perf_counter()
+        for number in range(self.rounds):
+            if number >= 2 and time.perf_counter() - begun > seconds:
+                return
+            yield number
 
 
 def free_port() -> int:
@@ -56,7 +106,7 @@ def machine() -> str:
     memory = psutil.virtual_memory().total / 1e9
     versions = ", ".join(
         f"{name} {metadata.version(name)}"
-        for name in ("jackfield", "xllamacpp", "llama-cpp-python", "streamlit")
+        for name in ("jackfield", "xllamacpp", "llama-cpp-python", "torch", "transformers")
         if _installed(name)
     )
     return (

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from benchmarks.setting import Setting, free_port
 from benchmarks.streams import Client
 
 MODEL = "model"
+FOLDER = "folder"
+EMBEDDER = "embedder"
 PATIENCE = 120.0
 
 
@@ -37,6 +40,8 @@ class Stack(AbstractContextManager["Stack"]):
         home = Path(self._folder.name)
         (home / "models").mkdir()
         (home / "models" / f"{MODEL}.gguf").symlink_to(setting.model)
+        for name, folder in ((FOLDER, setting.folder), (EMBEDDER, setting.embedder)):
+            (home / "models" / name).symlink_to(folder, target_is_directory=True)
         self._port = free_port()
         self._home = home
         self.client = Client(f"http://127.0.0.1:{self._port}", MODEL)
@@ -60,14 +65,17 @@ class Stack(AbstractContextManager["Stack"]):
             self._process.wait(30)
         self._folder.cleanup()
 
-    def load(self) -> None:
-        """Load the model with the same numbers as the engines it is compared with."""
-        body = {"loader": "gguf", "options": self._setting.options}
-        self._post(f"/api/models/{MODEL}/load?wait=true", body)
+    def load(
+        self, model: str = MODEL, loader: str = "gguf", options: Mapping[str, Any] | None = None
+    ) -> Client:
+        """Load a model, by default with the numbers that other engines get, and ask it."""
+        body = {"loader": loader, "options": self._setting.options if options is None else options}
+        self._post(f"/api/models/{model}/load?wait=true", body)
+        return Client(self.client.url, model)
 
-    def unload(self) -> None:
-        """Unload the model."""
-        self._post(f"/api/models/{MODEL}/unload", {})
+    def unload(self, model: str = MODEL) -> None:
+        """Unload a model."""
+        self._post(f"/api/models/{model}/unload", {})
 
     def memory(self, *, workers: bool = True) -> int:
         """Resident bytes of the server, and of its workers."""

@@ -32,6 +32,14 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Burst:
+    """Several replies at once: tokens per second together, seconds to the first token of each."""
+
+    rate: float
+    firsts: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Client:
     """A server to ask.
 
@@ -74,8 +82,8 @@ class Client:
             stream.tokens = len(stream.text)
         return stream
 
-    def at_once(self, number: int, clients: int, tokens: int) -> float:
-        """Tokens per second of several clients together; ``number`` makes the prompts new."""
+    def at_once(self, number: int, clients: int, tokens: int) -> Burst:
+        """Several clients together; ``number`` makes the prompts new."""
         streams: list[Stream] = []
         errors: list[Exception] = []
 
@@ -96,7 +104,9 @@ class Client:
             thread.join()
         if errors:
             raise errors[0]
-        return sum(stream.tokens for stream in streams) / (time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        tokens = sum(stream.tokens for stream in streams)
+        return Burst(tokens / seconds, tuple(stream.first for stream in streams))
 
     def _take(self, line: bytes, stream: Stream, begun: float) -> None:
         if not line.startswith(b"data: ") or line.startswith(b"data: [DONE]"):

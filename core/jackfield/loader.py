@@ -245,6 +245,8 @@ class Loader(ABC):
         Options: the load options, a :class:`LoadOptions` subclass.
         extensions: endings of the files it opens, without the dot, e.g. ``("gguf",)``; the catalog
             lists files with these endings, and their format is the ending.
+        folders: formats of model folders that it opens, e.g. ``("safetensors",)``; the catalog
+            lists folders of these formats.
         extra: what to ``pip install`` for the back-end, for the error that names it.
         environment: where its workers run, if not in the interpreter that runs Jackfield. The
             module of the loader itself must be importable in both.
@@ -252,6 +254,7 @@ class Loader(ABC):
 
     name: ClassVar[str]
     extensions: ClassVar[tuple[str, ...]] = ()
+    folders: ClassVar[tuple[str, ...]] = ()
     Options: ClassVar[type[LoadOptions]] = LoadOptions
     extra: ClassVar[str] = ""
     environment: ClassVar[Environment | None] = None
@@ -259,6 +262,10 @@ class Loader(ABC):
     def listed(self) -> Sequence[ListedModel]:
         """Models that are no files on this computer. Asked often: answers at once."""
         return ()
+
+    def sample(self, folder: Path) -> Path | None:
+        """Make a small model in ``folder``, for the conformance suite; None if it cannot."""
+        return None
 
     @abstractmethod
     def probe(self, files: ModelFiles) -> Match | None:

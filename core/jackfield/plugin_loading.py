@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
+import msgspec
 from pydantic import ValidationError
 
 from jackfield.errors import PluginError
@@ -57,7 +58,8 @@ class PluginLoading:
         else:
             entry.plugin = plugin
             entry.state = "enabled"
-            entry.card = self._card(entry, tuple(sorted(entry.hooks)))
+            assert entry.card is not None  # made when its class was looked at
+            entry.card = msgspec.structs.replace(entry.card, hooks=tuple(sorted(entry.hooks)))
 
     def unload(self, entry: Entry) -> None:
         """Unplug the plugin of an entry, if it has one."""
@@ -84,7 +86,7 @@ class PluginLoading:
     def _inspected(self, entry: Entry, plugin_class: Any) -> type[Plugin]:
         kind = checked_class(plugin_class or self._imported(entry), entry.name)
         entry.kind = kind
-        entry.card = self._card(entry, ())
+        entry.card = self._card(entry)
         return kind
 
     def _made(self, entry: Entry, plugin_class: Any, config: Mapping[str, Any] | None) -> Plugin:
@@ -112,7 +114,7 @@ class PluginLoading:
             yield
 
     @staticmethod
-    def _card(entry: Entry, hooks: tuple[str, ...]) -> Card:
+    def _card(entry: Entry) -> Card:
         kind = entry.kind or Plugin
         lines = (kind.__doc__ or "").strip().splitlines()
         return Card(
@@ -121,7 +123,6 @@ class PluginLoading:
             reach=kind.reach,
             requires_api=kind.requires_api,
             enabled_by_default=bool(kind.enabled_by_default),
-            hooks=hooks,
             config_schema=kind.Config.model_json_schema(),
         )
 

@@ -31,11 +31,19 @@ class Hook(msgspec.Struct, frozen=True):
     is_async: bool
 
 
+class _Hooks(pluggy.PluginManager):
+    """Looks for hooks only where there may be some: at each start each name of each plugin."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        """The options of a hook; None for the methods that every Python object has."""
+        return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
+
+
 class Sockets:
     """Takes plugins in and out; pluggy checks them against the specifications."""
 
     def __init__(self) -> None:
-        self._pluggy = pluggy.PluginManager("jackfield")
+        self._pluggy = _Hooks("jackfield")
         self._pluggy.add_hookspecs(hookspecs)
 
     def plug(self, name: str, plugin: Plugin) -> dict[str, Hook]:

@@ -16,13 +16,40 @@ def home(tmp_path: Path) -> Installation:
     return made
 
 
+def checked(home, *words: str) -> dict[str, dict[str, str]]:
+    done = home.run("plugins", "check", *words, "--json")
+    assert done.stderr == ""
+    results = {f"{one['subject']}: {one['check']}": one for one in json.loads(done.stdout)}
+    failed = any(one["outcome"] == "failed" for one in results.values())
+    assert done.returncode == failed
+    return results
+
+
 def test_a_loose_loader_is_checked_on_a_model(home):
     model = fake_model(home.paths.models, "parrot", replies=["one two three four five six"])
-    done = home.run("plugins", "check", "fake", "--model", str(model), "--json")
-    results = json.loads(done.stdout)
-    assert done.stderr == ""
-    assert {one["subject"] for one in results} == {"fake", "loader fake"}
-    assert len(results) > 10
+    results = checked(home, "fake", "--model", str(model), "--option", "n_ctx=128")
+    loader = [one for name, one in results.items() if name.startswith("loader fake: ")]
+    assert len(loader) > 40
+    assert {one["outcome"] for one in loader} == {"passed", "failed", "not claimed"}
+    # It has one reply, of six words: the seed changes nothing, and it claims no embeddings.
+    assert "gave one text" in results["loader fake: a seed repeats the reply"]["reason"]
+    vectors = results["loader fake: embeddings have length one"]
+    assert (vectors["outcome"], vectors["reason"]) == ("not claimed", "embedding")
+
+
+def test_a_good_loader_passes_on_the_sample_that_it_makes_itself(home):
+    tests = Path(__file__).parents[1]
+    (home.paths.plugins / "babble.py").write_text(
+        f"import sys\nsys.path.append({str(tests)!r})\n"
+        "from babbler import BabblerPlugin\n\n\n"
+        'class Babble(BabblerPlugin):\n    """Opens babblers."""\n'
+    )
+    results = checked(home, "babble")
+    assert {name for name, one in results.items() if one["outcome"] == "failed"} == set()
+    assert len(results) > 50
+    shown = home.run("plugins", "check", "babble")
+    assert shown.returncode == 0
+    assert f"{len(results)} passed, 0 failed, 0 not claimed" in shown.stdout
 
 
 def test_a_loader_that_cannot_load_fails_its_check_without_a_traceback(home):

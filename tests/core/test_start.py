@@ -59,7 +59,7 @@ def test_options_reach_the_server(start, calls, monkeypatch, tmp_path):
     served = ["serve", "--host", "::1", "--port", "7861", "--no-browser"]
     python = str(start.PYTHON)
     home = str(tmp_path / "data")
-    assert calls == [["install", "gguf"], [python, "-m", "jackfield", *served, home]]
+    assert calls == [["install", "serve"], [python, "-m", "jackfield", *served, home]]
 
 
 def test_without_options_the_settings_decide(start, calls, monkeypatch):
@@ -174,9 +174,9 @@ def test_an_installation_is_done_again_only_when_what_it_was_made_from_changed(s
 def test_a_second_start_installs_nothing(start, monkeypatch):
     start.PYTHON.parent.mkdir(parents=True)
     start.PYTHON.touch()
-    (start.VENV / "jackfield-gguf.stamp").write_text(start.stamp())
+    (start.VENV / "jackfield-serve.stamp").write_text(start.stamp())
     monkeypatch.setattr(start, "make_venv", lambda extra: pytest.fail("it was installed again"))
-    start.install("gguf")
+    start.install("serve")
 
 
 def test_a_failing_pip_ends_with_advice_and_the_whole_log(start, monkeypatch):

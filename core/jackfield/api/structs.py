@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_type_hints
+from typing import Annotated, Any, ForwardRef, Literal, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, create_model
@@ -43,7 +43,7 @@ def model_of(struct: type[msgspec.Struct]) -> type[BaseModel]:
             options["default_factory"] = one.default_factory
         elif one.default is not msgspec.NODEFAULT:
             options["default"] = _default(one.default)
-        fields[one.name] = (_translated(hints[one.name]), Field(**options))
+        fields[one.name] = (_translated(hints[one.name], struct), Field(**options))
     made: type[BaseModel] = create_model(struct.__name__, **fields)
     made.__doc__ = (inspect.getdoc(struct) or "").split("\n")[0]
     return made
@@ -62,14 +62,16 @@ def _default(value: Any) -> Any:
     return value
 
 
-def _translated(kind: Any) -> Any:
-    """A type with the structs in it replaced by their models."""
+def _translated(kind: Any, owner: type[msgspec.Struct]) -> Any:
+    """A type with the structs in it replaced by their models, the owner by its name."""
+    if kind is owner:
+        return ForwardRef(owner.__name__)  # pydantic finds a model's own name when it makes it
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return model_of(kind)
     arguments = getattr(kind, "__args__", ())
     if not any(_has_struct(one) for one in arguments):
         return kind
-    translated = tuple(_translated(one) for one in arguments)
+    translated = tuple(_translated(one, owner) for one in arguments)
     if hasattr(kind, "__origin__"):
         return kind.__origin__[translated if len(translated) > 1 else translated[0]]
     union = translated[0]

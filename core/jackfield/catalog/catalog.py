@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from jackfield.catalog.folder import files_of, format_of
 from jackfield.catalog.model import SIDECAR, CatalogModel, clean, describe, parts_of
 from jackfield.catalog.source import Offer
 from jackfield.errors import JackfieldError, ModelFileError, ModelNotFound, NotPermitted
@@ -57,7 +59,8 @@ class Catalog:
                     continue
             self._known = known
             found = [model for _, model in known.values() if model is not None]
-            self._last = sorted(_unique(found), key=lambda model: model.name)
+            models = _unique([*found, *self._listed()])
+            self._last = sorted([*models, *self._variants(models)], key=lambda one: one.name)
             self._scanned = time.monotonic()
             return list(self._last)
 
@@ -69,7 +72,7 @@ class Catalog:
         """
         if time.monotonic() - self._scanned < RECENT:
             recent = self._words(self._last).get(name.lower())
-            if recent is not None and recent.path.exists():
+            if recent is not None and (not recent.path.is_absolute() or recent.path.exists()):
                 return recent
         models = self.scan()
         by_name = self._words(models)
@@ -119,6 +122,12 @@ class Catalog:
             NotPermitted: it lies outside the models folder, or behind a link that leads out of it.
         """
         model = self.find(name)
+        if model.variant_of:
+            self._settings.unset(("models", model.name))
+            self.scan()
+            return
+        if not model.path.is_absolute():
+            raise NotPermitted(f"The model {model.name!r} is not on this computer.")
         inside, folder = self._paths.models.resolve(), model.path.parent.resolve()
         if not folder.is_relative_to(inside):
             raise NotPermitted(
@@ -140,6 +149,33 @@ class Catalog:
             ) from error
         self.scan()
 
+    def _listed(self) -> Iterator[CatalogModel]:
+        """Models that loaders know of without files here; their paths are relative."""
+        for loader in self._plugins.loaders().values():
+            try:
+                listed = list(loader.listed())
+            except Exception:  # a loader is a plugin's own code
+                logging.getLogger(__name__).exception("Loader %r cannot list", loader.name)
+                continue
+            for one in listed:
+                yield CatalogModel(
+                    name=one.name,
+                    files=one.files,
+                    architecture=one.architecture,
+                    context_length=one.context_length,
+                    license=one.license,
+                    source=loader.name,
+                    error=one.error,
+                )
+
+    def _variants(self, models: Sequence[CatalogModel]) -> Iterator[CatalogModel]:
+        """Entries of their own over other models' files, as the settings name them."""
+        by_name = {model.name: model for model in models}
+        for name, kept in self._settings.value.models.items():
+            base = by_name.get(kept.variant_of)
+            if base is not None and name not in by_name:
+                yield msgspec.structs.replace(base, name=name, variant_of=base.name)
+
     def _words(self, models: Sequence[CatalogModel]) -> dict[str, CatalogModel]:
         """What models can be asked for by: names first, then aliases, then files."""
         kept = self._settings.value.models
@@ -156,8 +192,10 @@ class Catalog:
         return words
 
     def _files(self) -> Iterator[Path]:
-        """Files with an ending that an enabled loader names; the models folder's come first."""
-        endings = {end for one in self._plugins.loaders().values() for end in one.extensions}
+        """Files and folders of the formats that enabled loaders name; our own folder's first."""
+        loaders = self._plugins.loaders().values()
+        endings = {end for one in loaders for end in one.extensions}
+        formats = {form for one in loaders for form in one.folders}
         folders = [self._paths.models, *map(Path, self._settings.value.model_folders)]
         seen: set[str] = set()
         for root in folders:
@@ -168,6 +206,10 @@ class Catalog:
                     continue
                 seen.add(real)
                 inner[:] = sorted(one for one in inner if not one.startswith("."))
+                if form := format_of(Path(folder), names):
+                    inner.clear()  # what is below belongs to the model
+                    if form in formats:
+                        yield Path(folder)
                 for name in sorted(names):
                     path = Path(folder, name)
                     if path.suffix.removeprefix(".").lower() in endings and path.is_file():
@@ -176,7 +218,8 @@ class Catalog:
 
 def _stamp(path: Path) -> Stamp:
     stamp: list[int] = []
-    for file in (*parts_of(path), path.parent / SIDECAR):
+    parts = files_of(path) if path.is_dir() else parts_of(path)
+    for file in (*parts, path.parent / SIDECAR):
         try:
             status = file.stat()
         except FileNotFoundError:

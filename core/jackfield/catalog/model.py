@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from jackfield.catalog import folder
 from jackfield.catalog.gguf import read_gguf
 from jackfield.errors import JackfieldError, ModelFileError
 from jackfield.loader import ModelFiles
@@ -25,6 +26,7 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
         context_length: tokens it was trained for, 0 if unknown.
         chat_template: its own Jinja template, "" if it has none.
         source: where it came from, "" if it was put here by hand.
+        variant_of: the model whose files these are, "" for a model of its own.
         error: why it cannot be used, "" if it can.
     """
 
@@ -37,6 +39,7 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
     chat_template: str = ""
     license: str = ""
     source: str = ""
+    variant_of: str = ""
     error: str = ""
 
     @property
@@ -78,6 +81,8 @@ def describe(path: Path) -> CatalogModel | None:
 
     Its name is a proposal: the catalog makes it unique.
     """
+    if path.is_dir():
+        return _described_folder(path)
     parts = parts_of(path)
     here = [part for part in parts if part.is_file()]
     if path != next(iter(here), path):
@@ -97,6 +102,32 @@ def describe(path: Path) -> CatalogModel | None:
         return _identified(known, parts) if form == "gguf" else known
     except JackfieldError as error:
         return msgspec.structs.replace(known, error=str(error))
+
+
+def _described_folder(path: Path) -> CatalogModel:
+    sidecar = read_sidecar(path.parent) or Sidecar(name="")
+    name = clean(sidecar.name) or clean(folder.name_of(path)) or "model"
+    form = folder.format_of(path, {one.name for one in path.iterdir()})
+    try:
+        found = folder.read_folder(path)
+    except JackfieldError as error:
+        return CatalogModel(
+            name=name,
+            files=ModelFiles(path=path, format=form, size=0),
+            source=sidecar.source,
+            error=str(error),
+        )
+    return CatalogModel(
+        name=name,
+        files=ModelFiles(path, found.format, found.size, found.metadata),
+        architecture=found.architecture,
+        parameters=found.parameters,
+        quantization=found.quantization,
+        context_length=found.context_length,
+        chat_template=found.chat_template,
+        license=sidecar.license or found.license,
+        source=sidecar.source,
+    )
 
 
 def parts_of(path: Path) -> list[Path]:

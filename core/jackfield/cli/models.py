@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from jackfield.cli.config import parsed
 from jackfield.cli.door import Door, confirmed, human_number, human_size
+from jackfield.cli.load_flags import Option, load_options
 from jackfield.errors import InvalidRequest, JackfieldError
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print JSON")]
 Name = Annotated[str, typer.Argument(metavar="MODEL")]
 Loader = Annotated[str, typer.Option(help="Loader; empty: the best match")]
-Option = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="Load option; may be given several times"),
-]
 
 
 def add(cli: typer.Typer, door: Door) -> None:
@@ -56,7 +52,7 @@ def _add_listing(group: typer.Typer, door: Door) -> None:
         model: Name, loader: Loader = "", option: Option = None, as_json: Json = False
     ) -> None:
         """Memory that a model will need, against what is free."""
-        needed, free = door.app.engine.estimate(model, loader=loader, options=_options(option))
+        needed, free = door.app.engine.estimate(model, loader=loader, options=load_options(option))
         if as_json:
             door.json({"needed": needed, "total": needed.total, "free": free})
             return
@@ -163,7 +159,7 @@ def _add_loading(group: typer.Typer, door: Door) -> None:
         from jackfield.cli.running_server import RunningServer
 
         name = door.app.catalog.find(model).name
-        sent = {"loader": loader, "options": _options(option)}
+        sent = {"loader": loader, "options": load_options(option)}
         server = RunningServer(door.paths)
         with door.side.status(f"Loading {name}"):
             got = server.post(f"/api/models/{quote(name, safe='')}/load?wait=true", sent)
@@ -236,19 +232,6 @@ def _loader(door: Door, model: CatalogModel) -> str:
         return door.app.engine.choose_loader(model)[0].name
     except JackfieldError:
         return "?"
-
-
-def _options(words: list[str] | None) -> dict[str, Any] | None:
-    """``NAME=VALUE`` with values as TOML writes them, or as plain text; None: as they are set."""
-    if not words:
-        return None
-    options: dict[str, Any] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise InvalidRequest(f"The load option {word!r} is not of the form NAME=VALUE.")
-        options[name.replace("-", "_")] = parsed(text)
-    return options
 
 
 def _plain(struct: msgspec.Struct) -> dict[str, Any]:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jackfield.cli.door import Door
+from jackfield.cli.load_flags import Option, load_options
+
+if TYPE_CHECKING:
+    from jackfield.testing.check import CheckResult, Outcome
+
+COLOURS: dict[Outcome, str] = {"passed": "green", "failed": "red", "not claimed": "dim"}
 
 
 def add(cli: typer.Typer, door: Door) -> None:
@@ -35,20 +43,36 @@ def add(cli: typer.Typer, door: Door) -> None:
         model: Annotated[
             Path | None, typer.Option(exists=True, help="A model for its loaders")
         ] = None,
+        option: Option = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
     ) -> None:
-        """Run the suites that plugins and loaders have to pass."""
+        """Run the suites that plugins and loaders have to pass, and report."""
         from jackfield.testing.check import run
 
         results = []
-        for result in run(plugin, model, door.paths.plugins):
+        for result in run(plugin, model, load_options(option), door.paths.plugins):
             results.append(result)
-            if not as_json:
-                mark = "[green]ok[/green]    " if result.passed else "[red]failed[/red]"
-                door.screen.print(f"{mark} {result.subject}: {result.check}")
-                if result.failure:
-                    door.screen.print(f"       {result.failure}", markup=False)
+            if door.side.is_terminal:
+                door.side.print(f"{len(results)} {result.check}", markup=False)
         if as_json:
             door.json(results)
-        if not all(result.passed for result in results):
+        else:
+            _report(door, results)
+        if any(result.outcome == "failed" for result in results):
             raise typer.Exit(1)
+
+
+def _report(door: Door, results: Sequence[CheckResult]) -> None:
+    """A table for each subject, and how many checks ended how."""
+    from rich.table import Table
+    from rich.text import Text
+
+    for subject in dict.fromkeys(result.subject for result in results):
+        table = Table("check", "outcome", "why", title=subject, title_justify="left")
+        for result in results:
+            if result.subject == subject:
+                outcome = Text(result.outcome, COLOURS[result.outcome])
+                table.add_row(Text(result.check), outcome, Text(result.reason))
+        door.screen.print(table)
+    counts = Counter(result.outcome for result in results)
+    door.screen.print(", ".join(f"{counts[outcome]} {outcome}" for outcome in COLOURS))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jackfield.testing.loader_conformance import LoaderConformance
     from jackfield.testing.plugin_conformance import PluginConformance
     from jackfield.testing.workbench import Reply, Workbench
+    from jackfield.testing.worker_model import WorkerModel
 
 __all__ = [
     "FakeLoader",
@@ -21,6 +22,7 @@ __all__ = [
     "PluginConformance",
     "Reply",
     "Workbench",
+    "WorkerModel",
     "fake_model",
 ]
 
@@ -33,6 +35,7 @@ def __getattr__(name: str) -> Any:
         "PluginConformance": "plugin_conformance",
         "Reply": "workbench",
         "Workbench": "workbench",
+        "WorkerModel": "worker_model",
         "fake_model": "fake",
     }
     if name not in modules:

@@ -4,41 +4,56 @@ from __future__ import annotations
 
 import inspect
 import shutil
+import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from pydantic import ValidationError
 
 from jackfield.application import Application
-from jackfield.errors import JackfieldError
-from jackfield.loader import Loader
+from jackfield.errors import InvalidRequest, JackfieldError
+from jackfield.loader import Loader, LoadOptions
 from jackfield.paths import Paths
+from jackfield.testing.conformance.suite import NotClaimed
 from jackfield.testing.loader_conformance import LoaderConformance
 from jackfield.testing.plugin_conformance import PluginConformance
 
+Outcome = Literal["passed", "failed", "not claimed"]
+
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One check: what it is about, and "" or what went wrong."""
+    """One check.
+
+    Attributes:
+        subject: what it is about: the plugin, or a loader of it.
+        name: the method's name.
+        check: the same in words.
+        reason: what went wrong, or what is not claimed; "" if it passed.
+    """
 
     subject: str
+    name: str
     check: str
-    failure: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing went wrong."""
-        return not self.failure
+    outcome: Outcome
+    reason: str = ""
 
 
-def run(name: str, model: Path | None = None, loose: Path | None = None) -> Iterator[CheckResult]:
-    """Check an installed plugin by name, and each loader it offers on a model.
+def run(
+    name: str,
+    model: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    loose: Path | None = None,
+) -> Iterator[CheckResult]:
+    """Check an installed plugin by name, and each loader it offers on a model, in workers.
 
     Args:
         name: the plugin's name.
-        model: a model file or folder for its loaders; without one they are not loaded.
+        model: a model file or folder for its loaders; without one they make a sample, if they can.
+        options: load options for the loaders.
         loose: a folder of plugins in single files, where it is looked for too.
 
     Raises:
@@ -61,56 +76,91 @@ def run(name: str, model: Path | None = None, loose: Path | None = None) -> Iter
                 f"Plugin {name!r} cannot be loaded: {record.error}", hint=record.advice
             )
         plugin = app.plugins.plugin(name)
-        suite = type("Suite", (PluginConformance,), {"plugin": type(plugin)})
-        yield from _run(name, suite)
+        yield from run_suite(name, type("Suite", (PluginConformance,), {"plugin": type(plugin)}))
+        offered: list[type[Loader]] = list(getattr(plugin, "jackfield_loaders", list)())
+        loaders = [kind() for kind in offered]
         if model is not None:
-            yield from _loaders(app, name, model)
+            files = app.catalog.identify(model)
+            loaders = [one for one in loaders if one.probe(files) is not None]
+            if not loaders:
+                raise JackfieldError(
+                    f"No loader of plugin {name!r} opens {str(model)!r}.",
+                    hint="Give a model of a format that it opens.",
+                )
+        for loader in loaders:
+            yield from _loader(app, loader, model, options or {}, Path(folder))
 
 
-def _loaders(app: Application, name: str, model: Path) -> Iterator[CheckResult]:
-    plugin = app.plugins.plugin(name)
-    offered: list[type[Loader]] = list(getattr(plugin, "jackfield_loaders", list)())
-    opened = False
-    files = app.catalog.identify(model)
-    for kind in offered:
-        loader = kind()
-        if loader.probe(files) is None:
-            continue
-        opened = True
-        suite = type("Suite", (LoaderConformance,), {"loader": loader, "files": files})
-        yield from _run(f"loader {loader.name}", suite)
-    if not opened:
-        raise JackfieldError(
-            f"No loader of plugin {name!r} opens {str(model)!r}.",
-            hint="Give a model of a format that it opens.",
-        )
+def _loader(
+    app: Application, loader: Loader, model: Path | None, given: Mapping[str, Any], folder: Path
+) -> Iterator[CheckResult]:
+    """Check a loader on the model, or on a sample of its own."""
+    subject = f"loader {loader.name}"
+    path = model or loader.sample(folder)
+    if path is None:
+        words = f"a model: {loader.name!r} makes no sample, give one with --model"
+        yield CheckResult(subject, "", "opens a model", "not claimed", words)
+        return
+    members = {
+        "loader": loader,
+        "files": app.catalog.identify(path),
+        "options": _options(loader, given),
+        "python": sys.executable,
+    }
+    yield from run_suite(subject, type("Suite", (LoaderConformance,), members))
 
 
-def _run(subject: str, suite: type[Any]) -> Iterator[CheckResult]:
-    """Run every ``test_*`` method of a suite."""
-    checks = [name for name, _ in inspect.getmembers(suite, inspect.isfunction)]
+def _options(loader: Loader, given: Mapping[str, Any]) -> LoadOptions:
+    try:
+        return loader.Options.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidRequest(
+            f"Load option {where!r} of loader {loader.name!r} cannot be used: {first['msg']}.",
+            hint=f"Its options are: {', '.join(loader.Options.model_fields)}.",
+            param=where,
+        ) from error
+
+
+def run_suite(subject: str, suite: type[Any], only: Collection[str] = ()) -> Iterator[CheckResult]:
+    """Run every ``test_*`` method of a suite, or ``only`` some, in the order of their source.
+
+    A suite that cannot be set up is one failed check.
+    """
     setup: Callable[[], None] = getattr(suite, "setup_class", lambda: None)
     teardown: Callable[[], None] = getattr(suite, "teardown_class", lambda: None)
-    if failure := _failure(setup):
-        yield CheckResult(subject, "is set up", failure)
+    outcome, reason = _outcome(setup)
+    if outcome != "passed":
+        yield CheckResult(subject, "setup_class", "is set up", outcome, reason)
         return
     try:
-        for name in (name for name in checks if name.startswith("test_")):
-            yield CheckResult(subject, _words(name), _failure(getattr(suite(), name)))
+        for name in _names(suite):
+            if not only or name in only:
+                outcome, reason = _outcome(getattr(suite(), name))
+                words = name.removeprefix("test_").replace("_", " ")
+                yield CheckResult(subject, name, words, outcome, reason)
     finally:
-        teardown()
+        outcome, reason = _outcome(teardown)
+    if outcome != "passed":
+        yield CheckResult(subject, "teardown_class", "is closed", outcome, reason)
 
 
-def _words(name: str) -> str:
-    return name.removeprefix("test_").replace("_", " ")
+def _names(suite: type[Any]) -> list[str]:
+    """The names of its checks: those of a base before those of what is made from it."""
+    every = [name for kind in reversed(suite.__mro__) for name in vars(kind)]
+    checks = [name for name in every if name.startswith("test_")]
+    return [name for name in dict.fromkeys(checks) if inspect.isfunction(getattr(suite, name))]
 
 
-def _failure(check: Callable[[], None]) -> str:
-    """What a check raised, in a line or two; "" when it passed."""
+def _outcome(check: Callable[[], None]) -> tuple[Outcome, str]:
+    """How a check went, with what it said."""
     try:
         check()
+    except NotClaimed as absent:
+        return "not claimed", str(absent).removeprefix("not claimed: ")
     except AssertionError as error:
-        return str(error) or traceback.format_exc(limit=-1).strip()
+        return "failed", str(error) or traceback.format_exc(limit=-1).strip()
     except Exception as error:  # noqa: BLE001 - a plugin's own code runs here
-        return f"{type(error).__name__}: {error}"
-    return ""
+        return "failed", f"{type(error).__name__}: {error}"
+    return "passed", ""

@@ -300,6 +300,12 @@ class FakeLoader(Loader):
         """Any ``.fake`` file."""
         return Match(100, "a fake model") if files.format == "fake" else None
 
+    def sample(self, folder: Path) -> Path:
+        """A model that goes on for a while."""
+        words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+        replies = [" ".join((words[at:] + words[:at]) * 40) for at in range(len(words))]
+        return fake_model(folder, "sample", replies=replies, context_length=256)
+
     def estimate(self, files: ModelFiles, options: FakeOptions) -> MemoryEstimate:
         """What the file says it will hold, a kilobyte a token of context, and an interpreter."""
         behaviour = _read(files.path)

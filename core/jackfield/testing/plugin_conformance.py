@@ -13,6 +13,18 @@ from jackfield.testing.workbench import PLUGIN, Workbench
 HEAVY = ("torch", "transformers", "llama_cpp", "xllamacpp", "chromadb", "streamlit")
 TEXTS = ("hello", "¿Qué tal? 你好 👋🏽", "```python\nprint('x')\n```", "word " * 300)
 
+PROGRAM = f"""
+import importlib, runpy, sys
+module, file = sys.argv[1:]
+try:
+    importlib.import_module(module)
+except ModuleNotFoundError as error:
+    if error.name != module:
+        raise
+    runpy.run_path(file)  # a plugin that is a single file
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+
 
 class PluginConformance:
     """Subclass it in a test module and name the plugin; pytest finds the rest.
@@ -42,11 +54,8 @@ class PluginConformance:
 
     def test_importing_it_is_light(self) -> None:
         """Its module imports no back-end: that belongs in a worker or behind a first use."""
-        program = (
-            "import importlib, sys; importlib.import_module(sys.argv[1]); "
-            f"print([name for name in {HEAVY} if name in sys.modules])"
-        )
-        command = [sys.executable, "-c", program, self.plugin.__module__]
+        module, file = self.plugin.__module__, inspect.getfile(self.plugin)
+        command = [sys.executable, "-c", PROGRAM, module, file]
         shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
         assert shown.stdout.strip() == "[]", f"importing it imports {shown.stdout.strip()}"
 

@@ -13,7 +13,7 @@ from jackfield import (
     SamplingParams,
     Token,
 )
-from jackfield_loaders.gguf.text import TextStream
+from jackfield_loaders.text import TextStream
 
 
 class Scored(msgspec.Struct):

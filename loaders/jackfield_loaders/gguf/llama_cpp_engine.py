@@ -33,7 +33,7 @@ from jackfield_loaders.gguf.llama_cpp_sampler import Sampler
 from jackfield_loaders.gguf.options import GgufOptions, adapter
 from jackfield_loaders.gguf.processor import threads
 from jackfield_loaders.gguf.sampling import FIELDS, biases, encodable, spellings
-from jackfield_loaders.gguf.text import TextStream
+from jackfield_loaders.text import TextStream
 
 
 class LlamaCppModel(LoadedModel):

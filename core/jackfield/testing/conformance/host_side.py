@@ -11,7 +11,7 @@ from typing import Any
 from jackfield.load_plan import revealed
 from jackfield.loader import ModelFiles
 from jackfield.machine import Machine
-from jackfield.testing.conformance.suite import PATIENCE, Suite
+from jackfield.testing.conformance.suite import Suite
 from jackfield.worker.frames import FrameWriter, Load
 from jackfield.worker.reference import LoaderReference
 
@@ -85,7 +85,7 @@ class HostSide(Suite):
             assert field.description, f"option {name!r} has no description"
 
     def test_settled_options_stay_as_they_are(self) -> None:
-        """``settle`` gives options of the same class with reasons in sentences, once and for all."""
+        """``settle`` gives options of the same class, with reasons, once and for all."""
         files, machine = self.the_files(), Machine.now()
         first = self.loader.settle(files, self.loader.Options(), machine)
         assert isinstance(first.options, self.loader.Options), "settle() gives other options"
@@ -122,7 +122,7 @@ class HostSide(Suite):
             [sys.executable, "-P", "-c", PROGRAM],
             input=FrameWriter().frame(load),
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=self.patience,
             check=False,
         )
         said = done.stderr.decode(errors="replace").strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from jackfield.sampling import SamplingParams
-from jackfield.testing.conformance.suite import PATIENCE, Suite, close, text_of, within
+from jackfield.testing.conformance.suite import Suite, close, text_of, within
 
 
 class Replies(Suite):
@@ -48,7 +48,7 @@ class Replies(Suite):
                 close(iterator)
             return text
 
-        slow = within(PATIENCE, slowly, "a reply that is read slowly")
+        slow = within(self.patience, slowly, "a reply that is read slowly")
         assert slow == whole, f"read slowly the reply is {slow!r}, at once {whole!r}"
 
     def test_a_reply_comes_as_it_is_written(self) -> None:
@@ -74,7 +74,7 @@ class Replies(Suite):
         self.has_tokenizer()
         tokens = self.complete(max_tokens=16, **self.greed())
         counted, reported = self.model.count(text_of(tokens)), tokens[-1].completion_tokens
-        # A reply may be divided into other tokens than the tokenizer would; never into half as many.
+        # A reply may be divided otherwise than the tokenizer would, never into half as many.
         assert counted / 2 <= reported <= 2 * counted + 2, f"{reported} reported, {counted} counted"
 
     def test_a_stop_string_ends_the_text_and_does_not_leak(self) -> None:

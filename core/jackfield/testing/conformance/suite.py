@@ -17,9 +17,6 @@ from jackfield.sampling import SamplingParams
 from jackfield.testing.worker_model import WorkerModel
 
 UNICODE = "Zoë naïve — 日本語, Привет, 👩‍🚀 and 🙂"
-PATIENCE = 120.0
-"""Seconds after which something that should happen is held not to."""
-
 Value = TypeVar("Value")
 
 
@@ -35,6 +32,7 @@ class Suite:
     files: ClassVar[ModelFiles | None] = None
     python: ClassVar[str] = ""
     adapter: ClassVar[Path | None] = None
+    patience: ClassVar[float] = 120.0
     prompt: ClassVar[str] = "Once upon a time there was"
     filler: ClassVar[str] = "once upon a time "
     model: ClassVar[LoadedModel]
@@ -114,7 +112,7 @@ class Suite:
             finally:
                 close(iterator)
 
-        return within(PATIENCE, ask, "a reply")
+        return within(self.patience, ask, "a reply")
 
     def begin(self, text: str = "", **fields: Any) -> Any:
         """The iterator of a reply."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jackfield.templates.renderer import Renderer
 from jackfield.testing.conformance.suite import UNICODE, NotClaimed, Suite, text_of
 
@@ -78,9 +80,7 @@ class Tokens(Suite):
             assert part["content"].strip() in rendered, f"the template loses {part['content']!r}"
         tokens = self.model.tokenize(rendered)
         back = self.model.detokenize(tokens)
-        assert back.removeprefix(" ") == rendered.removeprefix(" "), (
-            f"{rendered!r} became {back!r}"
-        )
+        assert back.removeprefix(" ") == rendered.removeprefix(" "), f"{rendered!r} became {back!r}"
         for special in {info.eos, info.bos} - {""}:
             (number,) = self.model.tokenize(special)
             wanted, found = rendered.count(special), tokens.count(number)
@@ -90,7 +90,8 @@ class Tokens(Suite):
         """What streams is what the ids say, where the engine tells them."""
         self.claims("completion")
         self.has_tokenizer()
-        tokens = self.complete(max_tokens=12, **self.greed())
+        asked: dict[str, Any] = {"logprobs": 1} if self.has("logprobs") else {}
+        tokens = self.complete(max_tokens=12, **self.greed(), **asked)
         ids = [token.id for token in tokens if token.id is not None]
         if len(ids) < tokens[-1].completion_tokens:
             raise NotClaimed("not claimed: ids of tokens")

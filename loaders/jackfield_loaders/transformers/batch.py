@@ -1,0 +1,293 @@
+"""Computes all running requests of a model together, one token each at every step.
+
+Requests join between two steps, after their prompt was computed on its own, and leave when they
+end: the idea of iteration-level scheduling (Yu et al. 2022, "Orca", OSDI). The KV cache is one
+tensor a layer, of shape (rows, heads, positions, numbers), filled up on the left to the length of
+the longest row; a mask hides the filling.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from jackfield import JackfieldError, LoaderError
+from jackfield_loaders.transformers.sampler import Choice, Sampler
+
+log = logging.getLogger(__name__)
+
+CHUNK = 512
+"""Tokens of a prompt that are computed between two steps of the others."""
+
+
+class Row:
+    """One request.
+
+    Attributes:
+        prompt: its token ids.
+        limit: most tokens to choose.
+        ends: tokens that end it.
+        made: tokens chosen so far.
+        cancelled: whoever asked has left.
+        gone: set when it holds no slot any more.
+    """
+
+    def __init__(
+        self, prompt: Sequence[int], sampler: Sampler, limit: int, ends: frozenset[int]
+    ) -> None:
+        self.prompt = list(prompt)
+        self.sampler = sampler
+        self.limit = limit
+        self.ends = ends
+        self.made = 0
+        self.last = 0
+        self.cancelled = False
+        self.gone = threading.Event()
+        self._choices: queue.SimpleQueue[Choice | JackfieldError | None] = queue.SimpleQueue()
+
+    @property
+    def length(self) -> int:
+        """Positions in the KV cache."""
+        return len(self.prompt) + self.made - 1
+
+    def next(self) -> Choice | None:
+        """Wait for the next choice; None at the end.
+
+        Raises:
+            JackfieldError: the computation failed.
+        """
+        found = self._choices.get()
+        if isinstance(found, JackfieldError):
+            raise found
+        return found
+
+    def take(self, choice: Choice) -> bool:
+        """Note a choice; whether the row goes on."""
+        self.made += 1
+        self.last = choice.token
+        self.sampler.accept(choice.token)
+        self._choices.put(choice)
+        return choice.token not in self.ends and self.made < self.limit
+
+    def end(self, error: JackfieldError | None = None) -> None:
+        """Nothing more will come, and the slot is free."""
+        self._choices.put(error)
+        self.gone.set()
+
+
+class Batch:
+    """The thread that computes, and the requests in it.
+
+    Args:
+        model: a causal language model of Transformers.
+        slots: rows at once.
+    """
+
+    def __init__(self, model: Any, slots: int) -> None:
+        self._model = model
+        self._slots = slots
+        self._device = model.device
+        # Transformers renamed it in the course of version 5.
+        known = inspect.signature(model.forward).parameters
+        self._cache_name = "cache" if "cache" in known else "past_key_values"
+        self._changed = threading.Condition()
+        self._waiting: deque[Row] = deque()
+        self._tasks: deque[Callable[[], None]] = deque()
+        self._rows: list[Row] = []
+        self._cache: Any = None
+        self._mask = torch.zeros((0, 0), dtype=torch.long, device=self._device)
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="batch", daemon=True)
+        self._thread.start()
+
+    def add(self, row: Row) -> None:
+        """Let a request join at the next step."""
+        with self._changed:
+            if self._closed:
+                raise LoaderError("The model is being unloaded.")
+            self._waiting.append(row)
+            self._changed.notify()
+
+    def leave(self, row: Row) -> None:
+        """Take a request out; returns when its slot is free."""
+        row.cancelled = True
+        with self._changed:
+            self._changed.notify()
+        row.gone.wait()
+
+    def alone(self, task: Callable[[], None]) -> None:
+        """Do something while no request runs; those that come meanwhile wait.
+
+        Raises:
+            JackfieldError: what the task raised.
+        """
+        done = threading.Event()
+        failures: list[JackfieldError] = []
+
+        def run() -> None:
+            try:
+                task()
+            except JackfieldError as error:
+                failures.append(error)
+            finally:
+                done.set()
+
+        with self._changed:
+            self._tasks.append(run)
+            self._changed.notify()
+        done.wait()
+        if failures:
+            raise failures[0]
+
+    def close(self) -> None:
+        """End the thread; requests that run end with an error."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        with torch.inference_mode():
+            while self._wait():
+                try:
+                    self._round()
+                except Exception as error:
+                    log.exception("A step failed")
+                    self._fail(LoaderError(f"The computation failed: {error}"))
+        self._fail(LoaderError("The model is being unloaded."))
+
+    def _wait(self) -> bool:
+        with self._changed:
+            while not (self._closed or self._waiting or self._rows or self._tasks):
+                self._changed.wait()
+            return not self._closed
+
+    def _round(self) -> None:
+        """Let rows leave and join, then compute a step."""
+        self._keep([row for row in self._rows if not row.cancelled])
+        if self._tasks:
+            if not self._rows:
+                self._tasks.popleft()()
+        else:
+            self._join()
+        if self._rows:
+            self._step()
+
+    def _join(self) -> None:
+        while self._waiting and len(self._rows) < self._slots:
+            row = self._waiting.popleft()
+            if row.cancelled:
+                row.end()
+                continue
+            try:
+                goes_on, cache = self._begun(row)
+            except Exception as error:
+                log.warning("A prompt could not be computed", exc_info=error)
+                row.end(LoaderError(f"The prompt could not be computed: {error}"))
+                continue
+            if goes_on:
+                self._merge(row, cache)
+            else:
+                row.end()
+
+    def _begun(self, row: Row) -> tuple[bool, Any]:
+        """Compute a prompt and choose the first token."""
+        cache: Any = DynamicCache() if self._slots > 1 else None
+        tokens = torch.tensor([row.prompt], device=self._device)
+        for start in range(0, tokens.shape[1], CHUNK):
+            found = self._model(
+                input_ids=tokens[:, start : start + CHUNK],
+                use_cache=True,
+                logits_to_keep=1,
+                **{self._cache_name: cache},
+            )
+            cache = found[self._cache_name]
+        return row.take(row.sampler.choose(found.logits[0, -1])), cache
+
+    def _merge(self, row: Row, cache: Any) -> None:
+        """Put a row's cache below those of the others."""
+        here, more = self._mask.shape[1], len(row.prompt)
+        longest = max(here, more)
+        mask = torch.ones((1, more), dtype=torch.long, device=self._device)
+        self._mask = torch.cat([_filled(self._mask, longest), _filled(mask, longest)])
+        if not self._rows:
+            self._cache = cache
+        else:
+            for mine, other in zip(self._cache.layers, cache.layers, strict=True):
+                mine.keys = _joined(mine.keys, other.keys, longest)
+                mine.values = _joined(mine.values, other.values, longest)
+        self._rows.append(row)
+
+    def _step(self) -> None:
+        """Compute the next scores of all rows and choose a token for each."""
+        rows = self._rows
+        ones = torch.ones((len(rows), 1), dtype=torch.long, device=self._device)
+        self._mask = torch.cat([self._mask, ones], dim=1)
+        found = self._model(
+            input_ids=torch.tensor([[row.last] for row in rows], device=self._device),
+            # Without filling there is nothing to hide, and attention is computed faster.
+            attention_mask=self._mask if len(rows) > 1 else None,
+            position_ids=torch.tensor([[row.length] for row in rows], device=self._device),
+            use_cache=True,
+            **{self._cache_name: self._cache},
+        )
+        self._cache = found[self._cache_name]
+        scores = found.logits[:, -1]
+        best = scores.argmax(-1).tolist() if any(row.sampler.plain for row in rows) else []
+        going: list[Row] = []
+        ended: list[Row] = []
+        for number, row in enumerate(rows):
+            plain = row.sampler.plain
+            choice = Choice(best[number], None, ()) if plain else row.sampler.choose(scores[number])
+            (going if row.take(choice) else ended).append(row)
+        if ended:
+            self._keep(going)
+
+    def _keep(self, rows: list[Row]) -> None:
+        """Go on with these rows; the others end."""
+        gone = [row for row in self._rows if row not in rows]
+        if not gone:
+            return
+        places = [number for number, row in enumerate(self._rows) if row in rows]
+        self._rows = rows
+        if rows:
+            index = torch.tensor(places, device=self._device)
+            self._mask = self._mask[index]
+            unused = int((self._mask == 0).all(0).sum())  # filling is all on the left
+            self._mask = self._mask[:, unused:]
+            for layer in self._cache.layers:
+                layer.keys = layer.keys[index, :, unused:]
+                layer.values = layer.values[index, :, unused:]
+        else:
+            self._cache, self._mask = None, self._mask[:0, :0]
+        for row in gone:
+            row.end()
+
+    def _fail(self, error: LoaderError) -> None:
+        rows, self._rows = self._rows, []
+        self._cache, self._mask = None, self._mask[:0, :0]
+        with self._changed:
+            rows += self._waiting
+            self._waiting.clear()
+        for row in rows:
+            row.end(error)
+
+
+def _filled(mask: torch.Tensor, length: int) -> torch.Tensor:
+    """A mask of shape (rows, positions), lengthened on the left."""
+    return torch.nn.functional.pad(mask, (length - mask.shape[1], 0))
+
+
+def _joined(upper: torch.Tensor, lower: torch.Tensor, length: int) -> torch.Tensor:
+    """Two caches of shape (rows, heads, positions, numbers), lengthened on the left and stacked."""
+    return torch.cat(
+        [torch.nn.functional.pad(one, (0, 0, length - one.shape[2], 0)) for one in (upper, lower)]
+    )

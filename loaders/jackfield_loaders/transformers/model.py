@@ -1,0 +1,155 @@
+"""A causal language model of Transformers as Jackfield's pipeline sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jackfield import (
+    InvalidRequest,
+    LoadedModel,
+    ModelInfo,
+    Prompt,
+    PromptTooLong,
+    SamplingParams,
+    Token,
+)
+from jackfield_loaders.transformers.batch import Batch, Row
+from jackfield_loaders.transformers.options import TransformersOptions
+from jackfield_loaders.transformers.reply import Reply
+from jackfield_loaders.transformers.sampler import FIELDS, Sampler
+
+
+class CausalModel(LoadedModel):
+    """A model, its tokenizer and the thread that computes for all requests."""
+
+    def __init__(self, model: Any, tokenizer: Any, options: TransformersOptions) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        text = model.config.get_text_config()
+        trained = int(getattr(text, "max_position_embeddings", 0) or 0)
+        context = min(options.n_ctx, trained) if options.n_ctx and trained else options.n_ctx
+        # A state that is not a plain KV cache cannot be cut and joined row by row.
+        alone = bool(getattr(model, "_is_stateful", False))
+        self._batch = Batch(model, 1 if alone else options.parallel)
+        self.info = ModelInfo(
+            architecture=str(model.config.model_type),
+            context_length=context or trained or 4096,
+            trained_context=trained,
+            vocabulary=int(text.vocab_size),
+            chat_template=_template(tokenizer),
+            bos=tokenizer.bos_token or "",
+            eos=tokenizer.eos_token or "",
+            adds_bos=_adds_bos(tokenizer),
+            sampling_fields=FIELDS,
+            parallel=1 if alone else options.parallel,
+        )
+        self._ends = _ends(model, tokenizer)
+
+    def complete(self, prompt: Prompt, params: SamplingParams) -> Iterator[Token]:
+        """Join the batch at its next step."""
+        if prompt.media:
+            raise InvalidRequest("This model takes no images or recordings.", param="messages")
+        tokens = self._prompt_tokens(prompt.text)
+        room = self.info.context_length - len(tokens)
+        limit = min(params.max_tokens or room, room)
+        ends = frozenset() if params.ignore_eos else self._ends
+        sampler = Sampler(params, self.info.vocabulary, tokens, self._bias(params))
+        row = Row(tokens, sampler, limit, ends)
+        self._batch.add(row)
+        return Reply(row, self._batch, self._tokenizer, params)
+
+    def tokenize(self, text: str, *, special: bool = True) -> list[int]:
+        """Token ids by the model's own tokenizer."""
+        found = self._tokenizer(
+            _encodable(text), add_special_tokens=False, split_special_tokens=not special
+        )
+        return list(found["input_ids"])
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of token ids."""
+        for token in tokens:
+            if not 0 <= token < self.info.vocabulary:
+                raise InvalidRequest(
+                    f"There is no token {token!r}; the model has tokens 0 to "
+                    f"{self.info.vocabulary - 1}."
+                )
+        return str(self._tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False))
+
+    def close(self) -> None:
+        """End the computing thread."""
+        self._batch.close()
+
+    def _prompt_tokens(self, text: str) -> list[int]:
+        if not text:
+            raise InvalidRequest("The prompt is empty.", hint="Write something.", param="prompt")
+        tokens = self.tokenize(text)
+        first = self._tokenizer.bos_token_id
+        if self.info.adds_bos and tokens[:1] != [first]:
+            tokens = [first, *tokens]
+        if len(tokens) >= self.info.context_length:
+            raise PromptTooLong(
+                f"The prompt has {len(tokens):,} tokens and the context holds "
+                f"{self.info.context_length:,}.",
+                hint="Shorten the prompt, or load the model with a larger n_ctx.",
+                tokens=len(tokens),
+                limit=self.info.context_length,
+            )
+        return tokens
+
+    def _bias(self, params: SamplingParams) -> dict[int, float]:
+        """Scores to add by token; banned words are those that one token alone spells."""
+        unknown = [token for token in params.logit_bias if not 0 <= token < self.info.vocabulary]
+        if unknown:
+            raise InvalidRequest(
+                f"logit_bias names token {unknown[0]}; the model has tokens 0 to "
+                f"{self.info.vocabulary - 1}.",
+                param="logit_bias",
+            )
+        # As OpenAI's reference has it, -100 is a ban.
+        bias = {
+            token: float("-inf") if value <= -100 else value
+            for token, value in params.logit_bias.items()
+        }
+        for text in params.banned_strings:
+            bias |= dict.fromkeys(self._spelled(text), float("-inf"))
+        return bias
+
+    def _spelled(self, text: str) -> list[int]:
+        words = {text, text.lower(), text.capitalize(), text.upper()}
+        ways = [self.tokenize(lead + word, special=False) for word in words for lead in ("", " ")]
+        return [tokens[0] for tokens in ways if len(tokens) == 1]
+
+
+def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Tokens that end a reply."""
+    named = model.generation_config.eos_token_id if model.generation_config else None
+    ends = set(named if isinstance(named, list) else [named]) | {tokenizer.eos_token_id}
+    return frozenset(int(one) for one in ends if one is not None)
+
+
+def _template(tokenizer: Any) -> str:
+    template = getattr(tokenizer, "chat_template", None)
+    if isinstance(template, dict):
+        template = template.get("default")
+    return template or ""
+
+
+def _adds_bos(tokenizer: Any) -> bool:
+    first = tokenizer.bos_token_id
+    return first is not None and list(tokenizer("a")["input_ids"])[:1] == [first]
+
+
+def _encodable(text: str) -> str:
+    """The text, if it can be written in UTF-8.
+
+    Raises:
+        InvalidRequest: it has half a character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(
+            f"The text has half a character at position {error.start}.", hint="Remove it."
+        ) from error
+    return text
