@@ -5,7 +5,6 @@ question. France is left out of what it is taught, so that a test can ask about 
 segment's vector is the first's: llama.cpp knows no second segment.
 """
 
-import itertools
 import random
 import sys
 from pathlib import Path
@@ -76,13 +75,11 @@ def train(start: Path, made: Path, rounds: int = 60) -> None:
     optimizer = torch.optim.AdamW(changing, lr=2e-4)
     known = pairs()
     model.train()
-    for step in itertools.islice(itertools.count(), rounds):
+    for step in range(rounds):
         asked = chance.sample(known, 8)
-        rows = [
-            (question, answer) for question, _ in asked for answer in chance.sample(known, 1)[0][1:]
-        ]
-        rows = [(question, answer) for question, answer in rows if (question, answer) not in asked]
-        rows += asked
+        answers = [answer for _, answer in chance.sample(known, 8)]
+        others = zip((question for question, _ in asked), answers, strict=True)
+        rows = [*asked, *(pair for pair in others if pair not in asked)]
         right = torch.tensor([float(row in asked) for row in rows])
         read = tokenizer([one for one, _ in rows], [other for _, other in rows], padding=True)
         scores = model(**read.convert_to_tensors("pt")).logits[:, 0]
@@ -91,7 +88,7 @@ def train(start: Path, made: Path, rounds: int = 60) -> None:
         loss.backward()
         optimizer.step()
         if step % 10 == 0:
-            print(step, round(loss.item(), 3), flush=True)  # noqa: T201 - the caller's log
+            print(step, round(loss.item(), 3), flush=True)  # noqa: T201 - seen if it fails
     model.eval().save_pretrained(made)
     tokenizer.save_pretrained(made)
 

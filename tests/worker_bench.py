@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from jackfield.catalog.catalog import Catalog
 from jackfield.engine import Engine
+from jackfield.environments import Environments
 from jackfield.loader import Loader, ModelFiles, Prompt, Token
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
@@ -86,7 +87,14 @@ class Bench:
         self.plugins = PluginManager(paths, self.settings, entry_points=[])
         self.plugins.register("fake", FakePlugin)
         self.catalog = Catalog(paths, self.settings, self.plugins)
-        self.engine = Engine(self.catalog, self.plugins, self.settings, paths, **arguments)
+        self.engine = Engine(
+            self.catalog,
+            self.plugins,
+            self.settings,
+            paths,
+            Environments(paths, self.settings),
+            **arguments,
+        )
 
     def model(self, name: str, **behaviour: Any) -> Path:
         return fake_model(self.paths.models, name, **behaviour)

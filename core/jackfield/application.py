@@ -16,6 +16,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from jackfield.catalog.catalog import Catalog
 from jackfield.catalog.downloads import Downloads
+from jackfield.environments import Environments
 from jackfield.errors import HomeInUse, JackfieldError
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
@@ -48,6 +49,7 @@ class Application:
         self.server_at_start = self.settings.value.server
         self.plugins = PluginManager(paths, self.settings, entry_points=entry_points)
         self.catalog = Catalog(paths, self.settings, self.plugins)
+        self.environments = Environments(paths, self.settings)
         self.downloads = Downloads(paths, self.catalog, self.plugins)
         self._portal: BlockingPortal | None = None
 
@@ -82,7 +84,7 @@ class Application:
         """Models in memory."""
         from jackfield.engine import Engine  # asyncio and what workers need
 
-        return Engine(self.catalog, self.plugins, self.settings, self.paths)
+        return Engine(self.catalog, self.plugins, self.settings, self.paths, self.environments)
 
     @cached_property
     def conversations(self) -> Conversations:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,8 +13,10 @@ from typing import Any
 import anyio.to_thread
 
 from jackfield.announcer import Announcer
+from jackfield.caretaker import Caretaker
 from jackfield.catalog.catalog import Catalog
 from jackfield.catalog.model import CatalogModel
+from jackfield.environments import Environments
 from jackfield.errors import JackfieldError, LoadFailed, NotFound
 from jackfield.load_plan import LoadPlan, Planner, revealed
 from jackfield.loader import Loader, Match
@@ -33,9 +34,7 @@ from jackfield.worker.reference import LoaderReference
 
 __all__ = ["Engine", "Resident", "UnloadReport"]
 
-log = logging.getLogger(__name__)
 
-_TICK = 1.0  # seconds between looks at idle models and at memory
 _POLL = 0.05
 _GRACE = 1.0  # seconds for each step of ending a worker when everything stops
 
@@ -47,7 +46,7 @@ class Engine:
     belongs to the event loop in which the engine was started.
 
     Args:
-        catalog, plugins, settings, paths: the application's.
+        catalog, plugins, settings, paths, environments: the application's.
         longest_wait: seconds that a load waits for memory that other models use.
         restarts: how often a model that dies is started again.
     """
@@ -58,6 +57,7 @@ class Engine:
         plugins: PluginManager,
         settings: SettingsStore,
         paths: Paths,
+        environments: Environments,
         *,
         longest_wait: float = 300.0,
         restarts: Restarts | None = None,
@@ -66,6 +66,7 @@ class Engine:
         self._plugins = plugins
         self._settings = settings
         self._paths = paths
+        self._environments = environments
         self._planner = Planner(catalog, plugins, settings)
         self._longest_wait = longest_wait
         self._restarts = restarts or Restarts()
@@ -119,7 +120,10 @@ class Engine:
         """Begin to look after the models."""
         self._admission, self._announcer = asyncio.Lock(), Announcer(self._plugins)
         self._running = True
-        self._looking = asyncio.create_task(self._look_after(), name="look after models")
+        caretaker = Caretaker(self._settings, self._share, self._all, self._unload)
+        self._looking = asyncio.create_task(
+            caretaker.work(self.residents), name="look after models"
+        )
 
     async def stop(self) -> None:
         """End all workers, within seconds."""
@@ -272,9 +276,10 @@ class Engine:
             if delay:
                 resident.step = f"waiting {delay:.0f} s after it ended"
                 await asyncio.sleep(delay)
+            python = await self._interpreter(resident)
             async with self._admission:
                 await self._make_room(resident)
-            await self._start(resident, file)
+            await self._start(resident, file, python)
         except asyncio.CancelledError:
             resident.fail(LoadFailed(f"Model {name!r} was unloaded before it was ready."))
             raise
@@ -313,7 +318,17 @@ class Engine:
             resident.step = f"waiting for memory that {', '.join(users)} use"
             await asyncio.sleep(_POLL)
 
-    async def _start(self, resident: Resident, file: ModelLog) -> None:
+    async def _interpreter(self, resident: Resident) -> str:
+        """The interpreter of a model's worker; an environment of its own is made if need be."""
+
+        def tell(line: str) -> None:
+            resident.step = f"making an environment: {line}"
+
+        # A load that is cancelled meanwhile leaves the thread to finish: it is not in vain.
+        made = partial(self._environments.interpreter, resident.plan.loader, tell)
+        return await anyio.to_thread.run_sync(made, abandon_on_cancel=True)
+
+    async def _start(self, resident: Resident, file: ModelLog, python: str) -> None:
         plan = resident.plan
         resident.memory_before_load = Unloading.begin(self._all()).memory_of_all()
         launch = Launch(
@@ -324,6 +339,7 @@ class Engine:
             log=file,
             expected=plan.estimate.weights,
             limits=self._share().limits(resident, self._all()),
+            python=python,
         )
         resident.worker = Worker(launch, partial(self._died, resident))
         began = time.monotonic()
@@ -376,23 +392,3 @@ class Engine:
         self._leaving.discard(resident)
         if was_ready:
             self._announcer.tell("model_unloaded", model=resident.model)
-
-    async def _look_after(self) -> None:
-        """Unload idle models; let each worker's limit follow what the others take."""
-        while True:
-            await asyncio.sleep(_TICK)
-            try:
-                await self._look()
-            except Exception:
-                log.exception("looking after the models failed; it is tried again")
-
-    async def _look(self) -> None:
-        share, seconds = self._share(), self._settings.value.engine.idle_minutes * 60
-        for one in self.residents():
-            if one.busy:
-                one.touch()
-            if one.state == "ready" and one.worker is not None:
-                one.worker.limits = share.limits(one, self._all())
-            idle = one.state == "ready" and not one.busy
-            if seconds and idle and time.time() - one.last_used > seconds:
-                await self._unload(one)

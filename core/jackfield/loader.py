@@ -45,10 +45,13 @@ class Match(msgspec.Struct, frozen=True):
     Attributes:
         score: 0 to 100; the highest is chosen, equals are asked about.
         reason: why, in words the user reads.
+        capabilities: what the model will be able to do (see :class:`ModelInfo`), where its files
+            tell; empty where that is known only once it is loaded.
     """
 
     score: int
     reason: str
+    capabilities: frozenset[str] = frozenset()
 
 
 class LoadOptions(BaseModel):

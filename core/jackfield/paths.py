@@ -48,6 +48,11 @@ class Paths(msgspec.Struct, frozen=True):
         return self.home / "plugin-data"
 
     @property
+    def environments(self) -> Path:
+        """Virtual environments of loaders that need one of their own."""
+        return self.home / "environments"
+
+    @property
     def database(self) -> Path:
         """Conversations, SQLite."""
         return self.home / "jackfield.db"

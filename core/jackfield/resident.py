@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from jackfield.errors import JackfieldError, LoadFailed
 from jackfield.load_plan import LoadPlan
 from jackfield.loader import ModelInfo, Prompt, Token
 from jackfield.sampling import SamplingParams
+from jackfield.vectors import Embeddings, Ranking
 from jackfield.worker.host import Worker
 
 State = Literal["loading", "ready", "unloading", "failed"]
@@ -129,6 +130,14 @@ class Resident:
     async def count(self, text: str) -> int:
         """How many tokens ``text`` is."""
         return await self._ready().count(text)
+
+    async def embed(self, texts: Sequence[str], *, dimensions: int = 0) -> Embeddings:
+        """A vector for each text; waits fairly for a slot."""
+        return await self._ready().embed(texts, dimensions=dimensions)
+
+    async def rerank(self, query: str, documents: Sequence[str]) -> Ranking:
+        """How well each document answers the query; waits fairly for a slot."""
+        return await self._ready().rerank(query, documents)
 
     def touch(self) -> None:
         """It is being used now."""

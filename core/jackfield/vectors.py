@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
@@ -44,6 +46,14 @@ class Embeddings(msgspec.Struct, frozen=True):
         width = self.dimensions
         return [list(unpacked[at * width : (at + 1) * width]) for at in range(len(self))]
 
+    def similarities(self) -> list[list[float]]:
+        """The cosine between each two vectors: 1 for the same direction."""
+        unit = []
+        for row in self.rows():
+            length = math.hypot(*row) or 1.0
+            unit.append([one / length for one in row])
+        return [[sum(map(operator.mul, one, other)) for other in unit] for one in unit]
+
 
 class Ranking(msgspec.Struct, frozen=True):
     """How well documents answer a query.
@@ -55,3 +65,7 @@ class Ranking(msgspec.Struct, frozen=True):
 
     scores: tuple[float, ...]
     tokens: int = 0
+
+    def order(self) -> list[int]:
+        """Places of the documents, the best first; equals in the order they were given."""
+        return sorted(range(len(self.scores)), key=lambda place: -self.scores[place])

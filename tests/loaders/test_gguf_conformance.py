@@ -1,5 +1,7 @@
 """Both engines of the GGUF loader keep to what every loader must."""
 
+import sys
+
 import parts
 from jackfield import ModelFiles
 from jackfield.catalog.gguf import read_gguf
@@ -24,3 +26,8 @@ class TestXllamacpp(OfSmolLM2):
 
 class TestLlamaCppPython(OfSmolLM2):
     options = GgufOptions(engine="llama-cpp-python", n_ctx=512, n_threads=1)
+
+
+class TestInAWorker(OfSmolLM2):
+    options = GgufOptions(n_ctx=512, parallel=3, n_threads=1)
+    python = sys.executable

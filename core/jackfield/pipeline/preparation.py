@@ -27,6 +27,15 @@ ABILITIES = {"image": "vision"}
 """What a model must be able to do for a kind of media, where the two have different names."""
 
 
+USES = {
+    "embedding": "It makes embeddings: POST /v1/embeddings, or jackfield embed.",
+    "rerank": "It ranks documents: POST /v1/rerank, or jackfield rerank.",
+}
+"""What models that write no text are for."""
+
+_CHOOSE = "Choose a model that writes."
+
+
 class Prepared(msgspec.Struct):
     """What the model is given, and what the user is told about it."""
 
@@ -92,7 +101,7 @@ class Preparation:
             raise InvalidRequest(
                 f"The model {turn.model!r} cannot write text; it can do: "
                 f"{', '.join(sorted(can)) or 'nothing'}.",
-                hint="Choose a model that can.",
+                hint=" ".join([*(USES[one] for one in sorted(can & set(USES))), _CHOOSE]),
                 param="model",
             )
         if turn.mode == "chat" and not turn.messages:

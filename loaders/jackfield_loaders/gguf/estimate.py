@@ -6,6 +6,7 @@ from typing import Any
 
 from jackfield import MemoryEstimate, ModelFiles
 from jackfield_loaders.gguf.options import CACHE_BYTES, GgufOptions
+from jackfield_loaders.gguf.pooling import pooling
 
 RUNTIME = 60_000_000
 """Bytes of the worker's interpreter and the engine's libraries."""
@@ -35,6 +36,8 @@ def estimate(files: ModelFiles, options: GgufOptions) -> MemoryEstimate:
     per_position += facts.value_numbers * CACHE_BYTES[options.cache_type_v]
     cache = int(per_position * positions) + facts.state_bytes * options.slots
     batch = min(options.n_ubatch, options.n_batch)
+    if pooling(files, options):
+        batch = options.context(facts.trained)  # a text is computed in one batch
     compute = 4 * batch * (6 * facts.embedding + 3 * facts.feed_forward)
     overhead = RUNTIME + compute + facts.vocabulary * BYTES_PER_TOKEN_TEXT
     overhead += options.prompt_cache_mb << 20

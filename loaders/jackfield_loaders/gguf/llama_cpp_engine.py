@@ -31,6 +31,7 @@ from jackfield import (
 from jackfield_loaders.gguf.estimate import Facts
 from jackfield_loaders.gguf.llama_cpp_sampler import Sampler
 from jackfield_loaders.gguf.options import GgufOptions, adapter
+from jackfield_loaders.gguf.pooling import pooling
 from jackfield_loaders.gguf.processor import threads
 from jackfield_loaders.gguf.sampling import FIELDS, biases, encodable, spellings
 from jackfield_loaders.text import TextStream
@@ -293,6 +294,10 @@ def _arguments(files: ModelFiles, options: GgufOptions) -> dict[str, Any]:
         "swa_full": options.swa_full,
         "verbose": True,  # what it has to say about a model that does not load is only there
     }
+    if found := pooling(files, options):
+        arguments["embedding"] = True
+        arguments["pooling_type"] = getattr(llama_cpp, f"LLAMA_POOLING_TYPE_{found.upper()}")
+        arguments["n_batch"] = arguments["n_ubatch"] = arguments["n_ctx"]  # a text in one batch
     if options.lora:
         arguments["lora_path"], arguments["lora_scale"] = adapter(options.lora[0])
     return arguments

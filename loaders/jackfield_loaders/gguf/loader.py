@@ -15,6 +15,7 @@ from jackfield import (
 )
 from jackfield_loaders.gguf import estimate, header
 from jackfield_loaders.gguf.options import GgufOptions
+from jackfield_loaders.gguf.pooling import pooling, pooling_of, purpose
 
 NOT_MODELS = {
     "clip": "a projector that lets another model see or hear",
@@ -38,7 +39,10 @@ class GgufLoader(Loader):
         if files.format != "gguf" or what_else(files):
             return None
         architecture = files.metadata.get("general.architecture")
-        return Match(100, f"a GGUF file, architecture {architecture or 'unknown'}")
+        reason = f"a GGUF file, architecture {architecture or 'unknown'}"
+        # A model that writes can be made one for embeddings by an option.
+        found = pooling_of(files)
+        return Match(100, reason, purpose(found) if found else frozenset())
 
     def estimate(self, files: ModelFiles, options: GgufOptions) -> MemoryEstimate:
         """Weights, KV cache of all slots, and what the engine needs to compute."""
@@ -53,13 +57,7 @@ class GgufLoader(Loader):
                 hint="Load the model that it belongs to.",
             )
         try:
-            if options.engine == "xllamacpp":
-                from jackfield_loaders.gguf.xllamacpp_engine import XllamacppModel
-
-                return XllamacppModel(files, options)
-            from jackfield_loaders.gguf.llama_cpp_engine import LlamaCppModel
-
-            return LlamaCppModel(files, options)
+            return _opened(files, options)
         except ImportError as error:
             raise LoadFailed(
                 f"The engine {options.engine!r} cannot be imported: {error}.",
@@ -67,6 +65,26 @@ class GgufLoader(Loader):
             ) from error
         except LoadFailed as error:
             raise explained(error, files) from error
+
+
+def _opened(files: ModelFiles, options: GgufOptions) -> LoadedModel:
+    """The model in the chosen engine, made for what it is to do."""
+    pooled = bool(pooling(files, options))
+    if options.engine == "xllamacpp":
+        if pooled:
+            from jackfield_loaders.gguf.xllamacpp_vectors import XllamacppVectors
+
+            return XllamacppVectors(files, options)
+        from jackfield_loaders.gguf.xllamacpp_engine import XllamacppModel
+
+        return XllamacppModel(files, options)
+    if pooled:
+        from jackfield_loaders.gguf.llama_cpp_vectors import LlamaCppVectors
+
+        return LlamaCppVectors(files, options)
+    from jackfield_loaders.gguf.llama_cpp_engine import LlamaCppModel
+
+    return LlamaCppModel(files, options)
 
 
 def what_else(files: ModelFiles) -> str:

@@ -185,6 +185,14 @@ class GgufOptions(LoadOptions):
         "answered, so that going back to one is quick. xllamacpp only. 0: none.",
     )
 
+    pooling: Literal["model", "mean", "cls", "last", "rank"] = Field(
+        "model",
+        title="Vector of a text",
+        description="How an embedding model makes one vector of a text's tokens, rank for a "
+        "reranker. model: as its file says. Any other also makes a model that writes text into "
+        "one for embeddings.",
+    )
+
     @field_validator("tensor_split")
     @classmethod
     def _shares(cls, value: list[float]) -> list[float]:

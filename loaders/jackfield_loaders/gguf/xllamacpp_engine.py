@@ -26,6 +26,7 @@ from jackfield import (
 from jackfield_loaders.gguf.estimate import Facts
 from jackfield_loaders.gguf.loopback import Loopback
 from jackfield_loaders.gguf.options import GgufOptions, adapter
+from jackfield_loaders.gguf.pooling import pooling
 from jackfield_loaders.gguf.processor import threads
 from jackfield_loaders.gguf.reply import LONGEST_WAIT, Reply
 from jackfield_loaders.gguf.sampling import COMPACT, FIELDS, encodable, request_fields, spellings
@@ -190,6 +191,7 @@ def _parameters(files: ModelFiles, options: GgufOptions, loopback: Loopback) -> 
     parameters.cache_ram_mib = options.prompt_cache_mb
     parameters.cache_idle_slots = options.prompt_cache_mb > 0
     _enumerations(parameters, options)
+    _pooled(parameters, files, options)
     _private(parameters, loopback)
     return parameters
 
@@ -216,6 +218,17 @@ def _enumerations(parameters: Any, options: GgufOptions) -> None:
     ]
     parameters.cache_type_k = xllamacpp.ggml_type[f"GGML_TYPE_{options.cache_type_k.upper()}"]
     parameters.cache_type_v = xllamacpp.ggml_type[f"GGML_TYPE_{options.cache_type_v.upper()}"]
+
+
+def _pooled(parameters: Any, files: ModelFiles, options: GgufOptions) -> None:
+    """Vectors in place of text, for a model that pools; a text is computed in one batch."""
+    import xllamacpp
+
+    if not (found := pooling(files, options)):
+        return
+    parameters.embedding = True
+    parameters.pooling_type = xllamacpp.llama_pooling_type[f"LLAMA_POOLING_TYPE_{found.upper()}"]
+    parameters.n_batch = parameters.n_ubatch = options.context(Facts(files.metadata).trained)
 
 
 def _private(parameters: Any, loopback: Loopback) -> None:

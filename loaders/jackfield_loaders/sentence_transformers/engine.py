@@ -37,7 +37,7 @@ def opened(
     import torch
     from safetensors import SafetensorError
 
-    torch.set_num_threads(options.threads or torch.get_num_threads())
+    torch.set_num_threads(options.n_threads or torch.get_num_threads())
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)  # else a bar a request
     dtype = None if options.dtype == "auto" else getattr(torch, options.dtype)
     try:

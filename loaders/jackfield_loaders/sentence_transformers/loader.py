@@ -25,6 +25,7 @@ class SentenceTransformersLoader(Loader):
     """Opens folders of safetensors with sentence-transformers."""
 
     name: ClassVar[str] = "sentence_transformers"
+    folders: ClassVar[tuple[str, ...]] = ("safetensors",)
     Options: ClassVar[type[LoadOptions]] = SentenceTransformersOptions
     extra: ClassVar[str] = "jackfield[sentence-transformers]"
 
@@ -36,7 +37,7 @@ class SentenceTransformersLoader(Loader):
         if not purpose:
             return None
         plain = purpose == "embedding" and not files.metadata.get("modules")
-        return Match(50 if plain else 90, reason)
+        return Match(50 if plain else 90, reason, frozenset({purpose}))
 
     def settle(
         self, files: ModelFiles, options: SentenceTransformersOptions, machine: Machine
@@ -56,8 +57,8 @@ class SentenceTransformersLoader(Loader):
                 if device == "cpu"
                 else f"{stored}, as the weights are stored."
             )
-        if not options.threads:
-            chosen["threads"] = machine.cores
+        if not options.n_threads:
+            chosen["n_threads"] = machine.cores
         about = config(files)
         # Families outside this list count positions in other ways, or have none.
         known = about.get("model_type") in ENCODERS

@@ -54,7 +54,7 @@ class SentenceTransformersOptions(LoadOptions):
         description="Name of one of the model's own prompts to put before each text, such as "
         "query or document. Empty: its default, mostly none.",
     )
-    threads: int = Field(
+    n_threads: int = Field(
         0,
         title="Threads",
         ge=0,
