@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 
 
 @hookspec
-def jackfield_loaders() -> Sequence[type[Loader]]:  # type: ignore[empty-body]
-    """Model loaders. Called when plugins change. Since 1.0."""
+def jackfield_loaders() -> Sequence[type[Loader] | Loader]:  # type: ignore[empty-body]
+    """Model loaders. Called when plugins change. Since 1.0.
+
+    Return classes, or objects that know the plugin's options; a worker makes its own without
+    arguments.
+    """
 
 
 @hookspec

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from jackfield.errors import InvalidRequest
 from jackfield.machine import Machine, MemoryEstimate
-from jackfield.messages import Alternative, FinishReason, MediaPart
+from jackfield.messages import Alternative, FinishReason, MediaPart, Message
 from jackfield.sampling import SamplingParams
 from jackfield.vectors import Embeddings, Ranking
 
@@ -117,6 +117,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         sampling_fields: names of the SamplingParams fields that really take effect.
         parallel: how many requests run at once; more wait in the host's queue.
         embedding_dimensions: length of its vectors, 0 if it makes none.
+        renders: it makes the prompt itself and wants the messages, as remote servers do.
     """
 
     architecture: str = ""
@@ -131,13 +132,18 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     sampling_fields: frozenset[str] = frozenset()
     parallel: int = 1
     embedding_dimensions: int = 0
+    renders: bool = False
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """A rendered prompt. Special tokens in ``text`` are parsed; ``media`` follow in order."""
+    """A rendered prompt. Special tokens in ``text`` are parsed; ``media`` follow in order.
+
+    ``messages`` are there in a chat with a model whose ``info.renders`` says that it wants them.
+    """
 
     text: str
     media: tuple[MediaPart, ...] = ()
+    messages: tuple[Message, ...] = ()
 
 
 class Token(msgspec.Struct, frozen=True, omit_defaults=True):

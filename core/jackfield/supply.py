@@ -111,9 +111,10 @@ def _named(kind: str, given: Any, icons: frozenset[str]) -> tuple[str, Any]:
             raise TypeError(wrong)
         return given.url_path, given
     if kind == "loader":
-        if not (isinstance(given, type) and issubclass(given, Loader)):
-            raise TypeError(f"{given!r} is not a class derived from jackfield.Loader")
-        thing: Any = given()
+        is_class = isinstance(given, type) and issubclass(given, Loader)
+        if not is_class and not isinstance(given, Loader):
+            raise TypeError(f"{given!r} is not a class derived from jackfield.Loader, nor one made")
+        thing: Any = given() if is_class else given
     else:
         wanted = {"source": ModelSource, "template": ChatTemplate, "preset": SamplingPreset}[kind]
         if not isinstance(given, wanted):

@@ -59,7 +59,7 @@ def _model(entry: CatalogModel, app: Application) -> Model:
     resident = app.engine.resident(entry.name)
     return Model(
         id=entry.name,
-        created=int(entry.path.stat().st_mtime),
+        created=int(entry.path.stat().st_mtime) if entry.path.is_absolute() else 0,
         owned_by=entry.source or "jackfield",
         jackfield=ModelDetails(
             format=entry.format,

@@ -156,7 +156,7 @@ class Pipeline:
         splitter = ReasoningSplitter(
             inside=prepared.prompt.rstrip().endswith(OPENS), begun=bool(run.writer.text)
         )
-        prompt = Prompt(prepared.prompt, _media(run.turn))
+        prompt = Prompt(prepared.prompt, _media(run.turn), prepared.messages)
         try:
             async with aclosing(model.complete(prompt, prepared.params)) as tokens:
                 async for token in tokens:

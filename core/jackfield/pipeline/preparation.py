@@ -42,6 +42,7 @@ class Prepared(msgspec.Struct):
     prompt: str
     params: SamplingParams
     events: list[Event]
+    messages: tuple[Message, ...] = ()
 
 
 class Preparation:
@@ -63,6 +64,7 @@ class Preparation:
         self._templates = templates
         self._trace = trace
         self._events: list[Event] = []
+        self._messages: tuple[Message, ...] = ()
 
     async def prepare(self, settings: ModelSettings) -> Prepared:
         """Go through the hooks up to the prompt.
@@ -83,17 +85,22 @@ class Preparation:
         if turn.mode == "completion":
             prompt = turn.prompt
             await fitting.check(prompt, "The prompt", "prompt")
+        elif self._info.renders:
+            trace.template = "the server's own"
+            prompt = await fitting.prompt(await self._input(fitting), self._plain)
         else:
             wanted = turn.template or settings.template
             template = self._templates.choose(self._info, wanted)
             trace.template = template.name
             params = check.stopping_at(params, template.stop)
             prompt = await self._chat_prompt(template, fitting)
-        prompt = await self._plugins.transform_prompt(prompt, turn, trace)
+        if not self._messages:
+            prompt = await self._plugins.transform_prompt(prompt, turn, trace)
         trace.prompt = shortened(prompt)
         trace.sampling = params.changed()
         trace.dropped += check.notes
-        return Prepared(prompt, params, [*check.notices, *fitting.events, *self._events])
+        events = [*check.notices, *fitting.events, *self._events]
+        return Prepared(prompt, params, events, self._messages)
 
     def _check_request(self) -> None:
         turn, can = self._turn, self._info.capabilities
@@ -127,6 +134,11 @@ class Preparation:
             )
 
         return await fitting.prompt(await self._input(fitting), render)
+
+    async def _plain(self, messages: list[Message]) -> str:
+        """The conversation as a text to count and to show; the messages themselves are sent."""
+        self._messages = tuple(messages)
+        return "\n\n".join(f"{one.role}: {one.text}" for one in messages)
 
     async def _input(self, fitting: Fitting) -> list[Message]:
         """The messages with the user's last one as the plugins make it, context put before it."""

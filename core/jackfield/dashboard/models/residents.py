@@ -159,8 +159,9 @@ def _draw_buttons(app: Application, resident: Resident, state: str) -> None:
 
 
 def _load_again(app: Application, resident: Resident) -> None:
-    """With what was given then; ``options`` has its secrets masked."""
-    begin_load(app, resident.model, resident.loader, resident.plan.options.model_dump(mode="json", exclude_unset=True))
+    """With what was given then."""
+    given = resident.plan.options.model_dump(mode="json", exclude_unset=True)
+    begin_load(app, resident.model, resident.loader, given)
 
 
 def _facts(resident: Resident) -> str:
