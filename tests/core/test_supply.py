@@ -127,7 +127,7 @@ def test_a_choice_that_is_none_is_refused(manager):
 @pytest.mark.parametrize(
     ("hook", "given", "words"),
     [
-        ("loaders", [Echo()], "not a class derived from jackfield.Loader"),
+        ("loaders", [3], "not a class derived from jackfield.Loader"),
         ("loaders", [Loader], "abstract"),
         ("loaders", 3, "not iterable"),
         ("loaders", SystemExit(1), "SystemExit"),
