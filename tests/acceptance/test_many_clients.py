@@ -1,7 +1,6 @@
 """Eight clients at once on the real model, and clients that hang up."""
 
 import threading
-import time
 
 from installation import until
 
@@ -15,38 +14,6 @@ def asked(server, number, tokens=32):
         temperature=0.8,
         extra_body={"ignore_eos": True},
     )
-
-
-def timed(server, count, first):
-    """Seconds until so many clients, started together, have their answers."""
-    begun = threading.Barrier(count + 1)
-
-    def client(number):
-        begun.wait()
-        asked(server, number)
-
-    threads = [threading.Thread(target=client, args=(first + one,)) for one in range(count)]
-    for thread in threads:
-        thread.start()
-    begun.wait()
-    started = time.perf_counter()
-    for thread in threads:
-        thread.join(120)
-        assert not thread.is_alive()
-    return time.perf_counter() - started
-
-
-def test_eight_clients_at_once_take_well_under_eight_times_as_long_as_one(server):
-    asked(server, 0)
-    ratios = []
-    for turn in range(6):  # other programs disturb single measurements: the best of some counts
-        before = timed(server, 1, 100 * turn)
-        together = timed(server, 8, 100 * turn + 10)
-        after = timed(server, 1, 100 * turn + 1)
-        ratios.append(together / ((before + after) / 2))
-        if ratios[-1] < 0.7 * 8:
-            break
-    assert min(ratios) < 0.7 * 8, ratios
 
 
 def test_a_client_that_hangs_up_frees_its_slot_within_half_a_second(server):

@@ -16,6 +16,14 @@ ADAPTER = "adapter_config.json"
 MODULES = "modules.json"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("pytorch_model*.bin", "pytorch_model*.pt", "model*.bin", "*.pth")
+JSON_FILES = (
+    "adapter_config",
+    "generation_config",
+    "modules",
+    "sentence_bert_config",
+    "tokenizer_config",
+)
+"""What else a model's metadata takes in, each under its name."""
 LONGEST_HEADER = 100_000_000
 """Bytes; the safetensors format allows no more."""
 LONGEST_JSON = 64_000_000
@@ -68,7 +76,7 @@ def read_folder(folder: Path) -> Folder:
     form = format_of(folder, {path.name for path in folder.iterdir()})
     config = _json(folder / CONFIG)
     metadata: dict[str, Any] = {"config": config}
-    for name in ("generation_config", "tokenizer_config", "modules", "adapter_config"):
+    for name in JSON_FILES:
         if (folder / f"{name}.json").is_file():
             metadata[name] = _json(folder / f"{name}.json")
     template = _template(folder, metadata.get("tokenizer_config") or {})

@@ -73,6 +73,8 @@ def _parameters(files: ModelFiles) -> int:
 def _batch(files: ModelFiles, options: SentenceTransformersOptions) -> int:
     """Bytes of a batch of long texts while a layer is computed."""
     about = config(files)
-    length = options.max_seq_length or int(about.get("max_position_embeddings") or USUAL_LENGTH)
+    cut = (files.metadata.get("sentence_bert_config") or {}).get("max_seq_length")
+    read = cut or about.get("max_position_embeddings") or USUAL_LENGTH
+    length = options.max_seq_length or int(read)
     tokens = options.batch_size * min(length, USUAL_LENGTH)
     return tokens * int(about.get("hidden_size") or 768) * WIDTH * BYTES[options.dtype]
