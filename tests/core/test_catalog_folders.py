@@ -86,6 +86,7 @@ def test_a_real_folder_is_identified_from_its_files():
     )
     assert found.parameters == 134_515_008
     assert found.quantization == "F32"
+    assert found.writes
     assert "im_start" in found.chat_template
     assert found.files.metadata["tensors"] == {"F32": 134_515_008}
 
@@ -94,6 +95,7 @@ def test_a_sentence_transformers_folder_tells_its_modules_and_license():
     found = describe(parts.minilm())
     assert found.files.metadata["modules"][0]["type"].endswith("Transformer")
     assert found.license == "apache-2.0"
+    assert not found.writes
     assert found.architecture == "bert"
 
 

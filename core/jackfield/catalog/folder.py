@@ -43,6 +43,7 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     context_length: int = 0
     chat_template: str = ""
     license: str = ""
+    writes: bool = True
 
 
 def format_of(folder: Path, names: list[str] | set[str]) -> str:
@@ -94,6 +95,7 @@ def read_folder(folder: Path) -> Folder:
         context_length=_context(config),
         chat_template=template,
         license=_license(folder, config),
+        writes="modules" not in metadata and _writes(config),
     )
 
 
@@ -199,6 +201,14 @@ def _context(config: dict[str, Any]) -> int:
         if isinstance(inner.get(name), int):
             return max(0, int(inner[name]))
     return 0
+
+
+def _writes(config: dict[str, Any]) -> bool:
+    """Whether a model is made for writing text; of one that does not say, it is believed."""
+    named = [str(one) for one in config.get("architectures") or ()]
+    return not named or any(
+        one.endswith(("LM", "LMHeadModel", "ForConditionalGeneration")) for one in named
+    )
 
 
 def _template(folder: Path, tokenizer: dict[str, Any]) -> str:

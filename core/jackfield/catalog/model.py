@@ -26,6 +26,7 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
         context_length: tokens it was trained for, 0 if unknown.
         chat_template: its own Jinja template, "" if it has none.
         source: where it came from, "" if it was put here by hand.
+        writes: it is made for writing text; not so embedding models and rerankers.
         variant_of: the model whose files these are, "" for a model of its own.
         error: why it cannot be used, "" if it can.
     """
@@ -39,6 +40,7 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
     chat_template: str = ""
     license: str = ""
     source: str = ""
+    writes: bool = True
     variant_of: str = ""
     error: str = ""
 
@@ -126,6 +128,7 @@ def _described_folder(path: Path) -> CatalogModel:
         context_length=found.context_length,
         chat_template=found.chat_template,
         license=sidecar.license or found.license,
+        writes=found.writes,
         source=sidecar.source,
     )
 
@@ -162,6 +165,7 @@ def _identified(known: CatalogModel, parts: list[Path]) -> CatalogModel | None:
         quantization=first.quantization,
         context_length=max(0, first.number(f"{architecture}.context_length")),
         chat_template=first.text("tokenizer.chat_template"),
+        writes=f"{architecture}.pooling_type" not in first.metadata,
         license=known.license or first.text("general.license"),
     )
 

@@ -56,13 +56,15 @@ def _draw_badges(app: Application, model: CatalogModel) -> None:
 
 
 def _facts(model: CatalogModel) -> str:
-    facts = [amount(model.size)]
+    facts = [amount(model.size)] if model.size else []
     if model.parameters:
         facts.append(f"{count(model.parameters)} parameters")
     if model.architecture:
         facts.append(f"architecture {model.architecture}")
     if model.context_length:
         facts.append(f"context up to {model.context_length:,} tokens")
+    if not model.writes:
+        facts.append("for embeddings or ranking, not for chat")
     facts.append(f"licence {model.license}" if model.license else "licence unknown")
     if not model.chat_template and model.format == "gguf":
         facts.append("no chat template of its own")
@@ -72,7 +74,8 @@ def _facts(model: CatalogModel) -> str:
 def _draw_broken(app: Application, model: CatalogModel) -> None:
     message, _, hint = model.error.partition("\n")
     say_error(message, hint or "Fetch or copy the file anew, or remove it.")
-    st.caption(f"`{model.path}` · {amount(model.size)}")
+    if model.path.is_absolute():
+        st.caption(f"`{model.path}` · {amount(model.size)}")
     _draw_removal(app, model)
 
 
@@ -121,6 +124,9 @@ def _draw_panel(app: Application, model: CatalogModel) -> None:
 
 
 def _draw_removal(app: Application, model: CatalogModel) -> None:
+    if not model.path.is_absolute():
+        st.caption("It is not on this computer, so there is nothing to remove here.")
+        return
     inside = model.path.absolute().is_relative_to(app.paths.models.absolute())
     if not inside:
         st.caption(
