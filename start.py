@@ -24,7 +24,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
 STARTER = "smollm2"
-EXTRAS = {"serve": "gguf,hub", "test": "test"}
+EXTRAS = {"serve": "gguf", "test": "test"}
 NEEDED_GB = {"serve": 1.5, "test": 12.0}
 # GPTQModel is built with the torch that is there, so it comes after everything else. 7.6 and later
 # want a newer torch than the one that the tests are pinned to.

@@ -82,6 +82,19 @@ def test_a_conversation_that_fits_is_sent_whole(bench: Workbench) -> None:
     assert trace.dropped == []
 
 
+def test_a_models_agent_description_is_used_where_the_chat_has_none(bench: Workbench) -> None:
+    place = ("models", MODEL, "system_prompt")
+    bench.app.settings.set(place, "Speak as a pirate.")
+    try:
+        _, without = answer(bench, [message("user", "Who are you?")])
+        _, with_one = answer(bench, talk(1))
+    finally:
+        bench.app.settings.unset(place)
+    assert without.prompt.startswith("<|im_start|>system\nSpeak as a pirate.")
+    assert "pirate" not in with_one.prompt
+    assert "Stay." in with_one.prompt
+
+
 def test_the_oldest_turns_go_first_and_whole_and_the_user_is_told(bench: Workbench) -> None:
     events, trace = answer(bench, talk(20))
     assert trace.prompt.startswith("<|im_start|>system\nStay.")

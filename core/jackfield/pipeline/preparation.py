@@ -8,7 +8,7 @@ import msgspec
 
 from jackfield.errors import InvalidRequest
 from jackfield.loader import ModelInfo
-from jackfield.messages import Event, MediaPart, Message, SourceEvent
+from jackfield.messages import Event, MediaPart, Message, SourceEvent, message
 from jackfield.pipeline.fitting import Fitting, with_passages
 from jackfield.pipeline.sampling_check import SamplingCheck
 from jackfield.pipeline.turn import Turn
@@ -65,6 +65,7 @@ class Preparation:
         self._trace = trace
         self._events: list[Event] = []
         self._messages: tuple[Message, ...] = ()
+        self._system_prompt = ""
 
     async def prepare(self, settings: ModelSettings) -> Prepared:
         """Go through the hooks up to the prompt.
@@ -76,6 +77,7 @@ class Preparation:
             InvalidRequest: the model cannot do what is asked.
         """
         turn, trace = self._turn, self._trace
+        self._system_prompt = settings.system_prompt
         self._check_request()
         check = SamplingCheck(turn, self._info, self._model.loader)
         params = check.laid_over(settings.sampling)
@@ -143,6 +145,8 @@ class Preparation:
     async def _input(self, fitting: Fitting) -> list[Message]:
         """The messages with the user's last one as the plugins make it, context put before it."""
         messages = list(self._turn.messages)
+        if self._system_prompt and all(one.role != "system" for one in messages):
+            messages.insert(0, message("system", self._system_prompt))
         users = [place for place, one in enumerate(messages) if one.role == "user"]
         if not users:
             return messages

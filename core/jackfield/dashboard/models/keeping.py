@@ -1,4 +1,4 @@
-"""What is kept for one model: another name, a chat template."""
+"""What is kept for one model: another name, a chat template, an agent description."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jackfield.dashboard.words import show_error
 from jackfield.errors import JackfieldError
 from jackfield.settings import ModelSettings
 
-KEPT = ("alias", "template")
+KEPT = ("alias", "template", "system_prompt")
 
 
 def draw_keeping(app: Application, model: CatalogModel) -> None:
@@ -60,5 +60,6 @@ def _schema(app: Application, model: CatalogModel) -> dict[str, object]:
         names[kept] = f"{kept} (its plugin is off)"
     properties = schema["properties"]
     properties["alias"]["title"] = "Another name"
+    properties["system_prompt"]["title"] = "Agent description"
     properties["template"] |= {"title": "Chat template", "enum": list(names), "names": names}
     return schema
