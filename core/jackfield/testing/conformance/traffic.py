@@ -182,7 +182,9 @@ class Traffic(Suite):
 
     def _times(self, tokens: int) -> int:
         """How often ``filler`` is repeated to be about so many tokens, rather more."""
-        each = self.model.count(self.filler * 16) if self.model.info.vocabulary else 16
+        filler = self.filler * 16
+        # A word is a token at least, where there is no tokenizer to ask.
+        each = self.model.count(filler) if self.model.info.vocabulary else len(filler.split())
         return tokens * 16 // max(each, 1) + 1
 
     def _pid(self) -> int:
