@@ -186,8 +186,8 @@ class RanksByPlace(Babbler):
 
 
 def in_worker() -> bool:
-    """Whether this is a worker: its only argument is the number of its host."""
-    return len(sys.argv) == 2 and sys.argv[1].isdecimal()
+    """Whether this is a worker: its arguments are its host's number and the model's name."""
+    return len(sys.argv) == 3 and sys.argv[1].isdecimal()
 
 
 class OtherInWorkers(Babbler):

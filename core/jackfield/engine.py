@@ -5,25 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import anyio.to_thread
 
+from jackfield.admission import Admission
 from jackfield.announcer import Announcer
 from jackfield.caretaker import Caretaker
 from jackfield.catalog.catalog import Catalog
 from jackfield.catalog.model import CatalogModel
 from jackfield.environments import Environments
 from jackfield.errors import JackfieldError, LoadFailed, NotFound
-from jackfield.load_plan import LoadPlan, Planner, revealed
+from jackfield.forecast import Forecast
+from jackfield.load_plan import LoadPlan, Planner, Wish, revealed
 from jackfield.loader import Loader, Match
-from jackfield.machine import MemoryEstimate
+from jackfield.machine import Machine
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
-from jackfield.residency import Share, least_recently_used
+from jackfield.residency import Share
 from jackfield.resident import Resident
 from jackfield.restarts import Restarts
 from jackfield.settings_store import SettingsStore
@@ -34,7 +36,6 @@ from jackfield.worker.reference import LoaderReference
 
 __all__ = ["Engine", "Resident", "UnloadReport"]
 
-
 _POLL = 0.05
 _GRACE = 1.0  # seconds for each step of ending a worker when everything stops
 
@@ -42,13 +43,14 @@ _GRACE = 1.0  # seconds for each step of ending a worker when everything stops
 class Engine:
     """The models in memory, each in a process of its own.
 
-    ``residents``, ``resident``, ``estimate`` and ``choose_loader`` are for any thread; the rest
+    ``residents``, ``resident``, ``forecast`` and ``choose_loader`` are for any thread; the rest
     belongs to the event loop in which the engine was started.
 
     Args:
         catalog, plugins, settings, paths, environments: the application's.
         longest_wait: seconds that a load waits for memory that other models use.
         restarts: how often a model that dies is started again.
+        machine: tells the computer's devices.
     """
 
     def __init__(
@@ -61,19 +63,20 @@ class Engine:
         *,
         longest_wait: float = 300.0,
         restarts: Restarts | None = None,
+        machine: Callable[[], Machine] = Machine.now,
     ) -> None:
         self._catalog = catalog
         self._plugins = plugins
         self._settings = settings
         self._paths = paths
         self._environments = environments
-        self._planner = Planner(catalog, plugins, settings)
-        self._longest_wait = longest_wait
+        self._machine = machine
+        self._planner = Planner(catalog, plugins, settings, self._offered)
+        self._admission = Admission(self._share, self._all, self._unload, longest_wait)
         self._restarts = restarts or Restarts()
         self._residents: dict[str, Resident] = {}
         self._leaving: set[Resident] = set()
-        self._wishes: dict[str, tuple[str, dict[str, Any]]] = {}
-        self._admission = asyncio.Lock()
+        self._wishes: dict[str, Wish] = {}
         self._announcer = Announcer(plugins)
         self._looking: asyncio.Task[None] | None = None
         self._running = False
@@ -92,18 +95,17 @@ class Engine:
                 found = self._residents.get(self._catalog.find(model).name)
         return found
 
-    def estimate(
+    def forecast(
         self, model: str, *, loader: str = "", options: Mapping[str, Any] | None = None
-    ) -> tuple[MemoryEstimate, int]:
-        """What a model would need, and how many bytes are free for it now.
+    ) -> Forecast:
+        """How a model would be loaded now: with what, why, what it needs, and whether it fits.
 
         Raises:
-            JackfieldError: as for ``load``.
+            JackfieldError: as for ``load``; not because it does not fit.
         """
         plan = self._planner.plan(model, loader, options)
-        share = self._share()
-        others = [one for one in self._all() if one.model != plan.entry.name]
-        return plan.estimate, max(0, -share.shortage(0, others))
+        own, others = self._own(plan.entry.name)
+        return Forecast.of(plan, self._share(), others, own)
 
     def choose_loader(self, entry: CatalogModel, loader: str = "") -> tuple[Loader, Match]:
         """The loader that would load a model, and why.
@@ -118,7 +120,7 @@ class Engine:
 
     async def start(self) -> None:
         """Begin to look after the models."""
-        self._admission, self._announcer = asyncio.Lock(), Announcer(self._plugins)
+        self._announcer = Announcer(self._plugins)
         self._running = True
         caretaker = Caretaker(self._settings, self._share, self._all, self._unload)
         self._looking = asyncio.create_task(
@@ -139,7 +141,12 @@ class Engine:
     # Loading
 
     async def load(
-        self, model: str, *, loader: str = "", options: Mapping[str, Any] | None = None
+        self,
+        model: str,
+        *,
+        loader: str = "",
+        options: Mapping[str, Any] | None = None,
+        force: bool = False,
     ) -> Resident:
         """Load a model and wait until it is ready; concurrent callers share one load.
 
@@ -150,26 +157,34 @@ class Engine:
             model: name or alias.
             loader: a loader's name; "" for the one in the settings, else the best match.
             options: load options, laid over those in the settings.
+            force: load it though it is not expected to fit. What the computer needs for other
+                programs is kept all the same: a worker that touches it is ended.
 
         Raises:
             ModelNotFound: there is no such model.
-            LoadFailed: it could not be loaded.
+            LoadFailed: it does not fit, or could not be loaded.
             JackfieldError: whatever else the loader said.
         """
         plan = await anyio.to_thread.run_sync(self._planner.plan, model, loader, options)
-        resident = self._wished(plan, loader, options)
+        resident = self._wished(plan, Wish.of(loader, options, force))
         await resident.until_settled()
         return resident
 
     def begin_load(
-        self, model: str, *, loader: str = "", options: Mapping[str, Any] | None = None
+        self,
+        model: str,
+        *,
+        loader: str = "",
+        options: Mapping[str, Any] | None = None,
+        force: bool = False,
     ) -> Resident:
         """The same without waiting: the resident tells how it goes on.
 
         Raises:
             JackfieldError: as ``load``, where that is known at once.
         """
-        return self._wished(self._planner.plan(model, loader, options), loader, options)
+        plan = self._planner.plan(model, loader, options)
+        return self._wished(plan, Wish.of(loader, options, force))
 
     @asynccontextmanager
     async def use(self, model: str) -> AsyncIterator[Resident]:
@@ -208,7 +223,18 @@ class Engine:
         return [*self._residents.values(), *self._leaving]
 
     def _share(self) -> Share:
-        return Share.now(self._settings.value.engine.memory_budget_gb)
+        return Share.now(self._settings.value.engine, self._machine)
+
+    def _own(self, model: str) -> tuple[list[Resident], list[Resident]]:
+        """The residents of a model, and all others."""
+        everyone = self._all()
+        own = [one for one in everyone if one.model == model]
+        return own, [one for one in everyone if one.model != model]
+
+    def _offered(self, model: str) -> Machine:
+        """The computer with that much free as a model may take, which gives up what it has."""
+        own, others = self._own(model)
+        return self._share().offered(others, own)
 
     async def _taken(self, model: str) -> Resident:
         """A ready resident with one more user, so that nobody unloads it."""
@@ -229,16 +255,16 @@ class Engine:
                 raise
             return resident
 
-    def _wished(self, plan: LoadPlan, loader: str, options: Mapping[str, Any] | None) -> Resident:
+    def _wished(self, plan: LoadPlan, wish: Wish) -> Resident:
         """Begin a load that the user asked for."""
         name = plan.entry.name
         self._restarts.forget(name)
         old = self._residents.get(name)
-        if loader or options is not None:
-            self._wishes[name] = (loader, dict(options or {}))
+        if wish.special:
+            self._wishes[name] = wish
         elif old is not None and old.usable:
             return old
-        return self._begin(plan)
+        return self._begin(plan, force=wish.force)
 
     async def _on_demand(self, model: str) -> Resident:
         """Begin a load that a request asks for, as the user last wished it."""
@@ -246,23 +272,24 @@ class Engine:
         here = self._residents.get(name)
         if here is not None and here.usable:
             return here  # asked for by another name
-        loader, options = self._wishes.get(name, ("", None))
-        plan = await anyio.to_thread.run_sync(self._planner.plan, name, loader, options)
+        wish = self._wishes.get(name, Wish())
+        plan = await anyio.to_thread.run_sync(self._planner.plan, name, wish.loader, wish.options)
         old = self._residents.get(name)  # looked up after the last await: others came first
         if old is not None and old.usable:
             return old
-        return self._begin(plan, self._restarts.delay(name))
+        return self._begin(plan, self._restarts.delay(name), force=wish.force)
 
-    def _begin(self, plan: LoadPlan, delay: float = 0.0) -> Resident:
+    def _begin(self, plan: LoadPlan, delay: float = 0.0, *, force: bool = False) -> Resident:
         if not self._running:
             raise LoadFailed(f"Model {plan.entry.name!r} cannot be loaded: Jackfield is stopping.")
         name = plan.entry.name
         old = self._residents.get(name)
         if old is not None and old.usable and old.plan.same(plan):
             return old
-        self._share().refuse_if_hopeless(name, plan.need)
+        if not force:
+            self._share().refuse_if_hopeless(plan, self._all())
         file = ModelLog(self._paths.logs, name)
-        resident = self._residents[name] = Resident(plan, file.path)
+        resident = self._residents[name] = Resident(plan, file.path, forced=force)
         if old is not None:
             self._leaving.add(old)
         resident.task = asyncio.create_task(self._bring(resident, file, delay), name=f"load {name}")
@@ -277,8 +304,7 @@ class Engine:
                 resident.step = f"waiting {delay:.0f} s after it ended"
                 await asyncio.sleep(delay)
             python = await self._interpreter(resident)
-            async with self._admission:
-                await self._make_room(resident)
+            await self._admission.admit(resident)
             await self._start(resident, file, python)
         except asyncio.CancelledError:
             resident.fail(LoadFailed(f"Model {name!r} was unloaded before it was ready."))
@@ -297,26 +323,6 @@ class Engine:
             while old.busy and old.state == "ready":
                 await asyncio.sleep(_POLL)
             await self._end(old)
-
-    async def _make_room(self, resident: Resident) -> None:
-        """Unload others until there is room; wait while all of them are in use."""
-        deadline = time.monotonic() + self._longest_wait
-        need = resident.plan.need
-        while True:
-            share = self._share()
-            others = [one for one in self._all() if one is not resident]
-            if share.shortage(need, others) <= 0:
-                resident.admitted = True
-                return
-            idle = least_recently_used(others)
-            if idle is not None:
-                await self._unload(idle)
-                continue
-            users = [one.model for one in others if one.admitted]
-            if not users or time.monotonic() > deadline:
-                raise share.no_room(resident, users)
-            resident.step = f"waiting for memory that {', '.join(users)} use"
-            await asyncio.sleep(_POLL)
 
     async def _interpreter(self, resident: Resident) -> str:
         """The interpreter of a model's worker; an environment of its own is made if need be."""

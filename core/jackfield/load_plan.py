@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -25,24 +25,50 @@ from jackfield.settings import ModelSettings
 from jackfield.settings_store import SettingsStore
 
 
+class Wish(msgspec.Struct, frozen=True):
+    """How the user wants a model loaded.
+
+    Attributes:
+        loader: "" for the one in the settings, else the best match.
+        options: None for those in the settings alone.
+        force: also where it is not expected to fit.
+    """
+
+    loader: str = ""
+    options: dict[str, Any] | None = None
+    force: bool = False
+
+    @classmethod
+    def of(cls, loader: str, options: Mapping[str, Any] | None, force: bool) -> Wish:
+        """A wish with options of its own."""
+        return cls(loader, None if options is None else dict(options), force)
+
+    @property
+    def special(self) -> bool:
+        """Whether it says more than to load the model as usual."""
+        return bool(self.loader or self.force or self.options is not None)
+
+
 class LoadPlan(msgspec.Struct, frozen=True):
     """How a model is to be loaded.
 
     Attributes:
+        match: why this loader, in the loader's words.
         options: all options, defaults included, as they were asked for.
         settled: the same with automatic values replaced by real ones, and why.
     """
 
     entry: CatalogModel
     loader: Loader
+    match: Match
     options: LoadOptions
     settled: Settled
     estimate: MemoryEstimate
 
     @property
-    def need(self) -> int:
-        """Bytes of main memory it will take."""
-        return self.estimate.on("cpu")
+    def needs(self) -> dict[str, int]:
+        """Bytes that it will take, by device."""
+        return {device: need for device, need in self.estimate.by_device().items() if need}
 
     def same(self, other: LoadPlan) -> bool:
         """Whether the other would load the same thing in the same way."""
@@ -54,12 +80,24 @@ class LoadPlan(msgspec.Struct, frozen=True):
 
 
 class Planner:
-    """Makes plans from the catalog, the plugins' loaders and the settings. For any thread."""
+    """Makes plans from the catalog, the plugins' loaders and the settings. For any thread.
 
-    def __init__(self, catalog: Catalog, plugins: PluginManager, settings: SettingsStore) -> None:
+    Args:
+        catalog, plugins, settings: the application's.
+        offered: the computer with that much memory free as a model of that name may take.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        plugins: PluginManager,
+        settings: SettingsStore,
+        offered: Callable[[str], Machine],
+    ) -> None:
         self._catalog = catalog
         self._plugins = plugins
         self._settings = settings
+        self._offered = offered
 
     def plan(
         self, model: str, loader: str = "", options: Mapping[str, Any] | None = None
@@ -77,13 +115,13 @@ class Planner:
         if entry.error:
             raise ModelFileError(f"Model {entry.name!r} cannot be loaded: {entry.error}")
         kept = self._settings.value.models.get(entry.name, ModelSettings())
-        chosen, _ = self.choose_loader(entry, loader)
+        chosen, match = self.choose_loader(entry, loader)
         # Options kept for one loader mean nothing to another.
         usual = kept.options if loader in ("", kept.loader) or not kept.loader else {}
         given = {**usual, **(options or {})}
         checked = _checked(chosen, given)
         try:
-            settled = chosen.settle(entry.files, checked, Machine.now())
+            settled = chosen.settle(entry.files, checked, self._offered(entry.name))
             estimate = chosen.estimate(entry.files, settled.options)
         except JackfieldError:
             raise
@@ -92,7 +130,7 @@ class Planner:
                 f"Loader {chosen.name!r} could not plan the load of {entry.name!r}: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        return LoadPlan(entry, chosen, checked, settled, estimate)
+        return LoadPlan(entry, chosen, match, checked, settled, estimate)
 
     def choose_loader(self, entry: CatalogModel, loader: str = "") -> tuple[Loader, Match]:
         """The loader that opens a model best, or the named one.

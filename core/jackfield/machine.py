@@ -77,10 +77,10 @@ class Machine(msgspec.Struct, frozen=True):
 
     @classmethod
     def now(cls) -> Machine:
-        """This computer. Accelerators are asked for through NVIDIA's management library."""
-        import psutil  # here and below: a worker needs neither of the two libraries
+        """This computer, or the container. NVIDIA's library tells of accelerators."""
+        from jackfield.worker.memory import room  # a worker needs neither this nor the library
 
-        memory = psutil.virtual_memory()
+        memory = room()
         cpu = Device("cpu", "main memory", memory.total, memory.available)
         accelerators = sorted(_nvidia(), key=lambda one: -one.free)
         return cls((cpu, *accelerators), _cores())

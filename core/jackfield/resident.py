@@ -35,9 +35,10 @@ class Resident:
         log: the file with what its worker prints.
         users: how many have it in use at the moment.
         admitted: whether room in memory was given to it.
+        forced: it is loaded though it is not expected to fit.
     """
 
-    def __init__(self, plan: LoadPlan, log: Path) -> None:
+    def __init__(self, plan: LoadPlan, log: Path, *, forced: bool = False) -> None:
         self.plan = plan
         self.model = plan.entry.name
         self.loader = plan.loader.name
@@ -52,6 +53,7 @@ class Resident:
         self.failure: JackfieldError | None = None
         self.users = 0
         self.admitted = False
+        self.forced = forced
         self.worker: Worker | None = None
         self.task: asyncio.Task[None] | None = None
         self.settled = asyncio.Event()
@@ -85,10 +87,12 @@ class Resident:
         """Resident bytes of the worker and its children."""
         return self.worker.watch.memory if self.worker is not None and self.pid else 0
 
-    @property
-    def committed(self) -> int:
-        """Bytes it has or is expected to take."""
-        return max(self.memory, self.plan.need) if self.admitted else 0
+    def committed_on(self, device: str) -> int:
+        """Bytes of a device's memory that it has or is expected to take."""
+        if not self.admitted:
+            return 0
+        need = self.plan.estimate.on(device)
+        return max(self.memory, need) if device == "cpu" else need
 
     @property
     def active(self) -> int:

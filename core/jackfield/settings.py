@@ -55,6 +55,12 @@ class EngineSettings(_Section):
         description="Memory for all models together, in GB; the least recently used is unloaded "
         "to keep it. 0: all but a reserve of what the computer has",
     )
+    accelerator_share: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Part of each graphics card's memory that models may take together",
+    )
 
 
 class ChatSettings(_Section):

@@ -19,7 +19,10 @@ def test_a_model_is_loaded_estimated_and_unloaded_with_proof(start_server):
         estimate = http.post("/api/models/heavy/estimate", json={"options": {"n_ctx": 100}}).json()
         assert estimate["needed"]["weights"] == 80_000_000
         assert estimate["needed"]["kv_cache"] == 100_000
-        assert estimate["total"] > 80_000_000 and estimate["free"] > 0
+        assert estimate["total"] > 80_000_000 and estimate["free"]["cpu"] > 0
+        assert estimate["by_device"] == {"cpu": estimate["total"]}
+        assert (estimate["loader"], estimate["loader_reason"]) == ("fake", "a fake model")
+        assert (estimate["outcome"], estimate["refusal"]) == ("fits", "")
         loaded = http.post("/api/models/heavy/load?wait=true", json={"options": {"n_ctx": 100}})
         assert loaded.json()["state"] == "ready"
         assert loaded.json()["info"]["context_length"] == 100
@@ -41,6 +44,23 @@ def test_loading_in_the_background_answers_at_once(start_server):
         while server.http.get("/api/models/late").json()["resident"]["state"] != "ready":
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_what_does_not_fit_is_refused_with_the_numbers_unless_forced(start_server):
+    with start_server(heavy={"memory": 200_000_000}) as server:
+        http = server.http
+        http.patch(
+            "/api/settings", json={"values": {"engine.memory_budget_gb": 0.1}}
+        ).raise_for_status()
+        estimate = http.post("/api/models/heavy/estimate").json()
+        assert estimate["outcome"] == "refused" and "100.0 MB" in estimate["refusal"]
+        refused = http.post("/api/models/heavy/load?wait=true")
+        assert not refused.is_success
+        assert "244.1 MB of main memory" in refused.json()["error"]["message"]
+        assert http.get("/api/residents").json() == []
+        loaded = http.post("/api/models/heavy/load?wait=true", json={"force": True}).json()
+        assert loaded["state"] == "ready" and loaded["forced"]
+        assert loaded["needed"]["cpu"] > 200_000_000 and loaded["reasons"] == []
 
 
 def test_wrong_load_options_are_refused_by_name(parrot):

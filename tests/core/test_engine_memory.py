@@ -80,7 +80,7 @@ def test_waiting_for_memory_ends_with_an_error_that_names_the_users(paths: Paths
         bench.model("b", memory=100 * MEGABYTE)
         bench.settings.set("engine.memory_budget_gb", 0.2)
         async with bench.engine.use("a"):
-            with pytest.raises(LoadFailed, match="Models in use: a"):
+            with pytest.raises(LoadFailed, match=r"In memory: a has 14\d\.\d MB"):
                 await bench.engine.load("b")
         assert bench.engine.resident("a").state == "ready"
 
@@ -93,9 +93,11 @@ def test_a_model_over_the_whole_budget_is_refused_and_nothing_is_unloaded(paths:
         bench.model("huge", memory=900 * MEGABYTE)
         bench.settings.set("engine.memory_budget_gb", 0.2)
         await bench.engine.load("small")
-        with pytest.raises(LoadFailed, match=r"needs about 944\.1 MB; .* 200\.0 MB") as caught:
+        with pytest.raises(LoadFailed, match=r"needs about 944\.1 MB of .* 200\.0 MB") as caught:
             await bench.engine.load("huge")
-        assert caught.value.details["budget"] == 200 * MEGABYTE
+        details = caught.value.details
+        assert details["free"] == {"cpu": 200 * MEGABYTE}
+        assert details["needs"]["cpu"] > 900 * MEGABYTE and list(details["taken"]) == ["small"]
         assert names(bench) == ["small"]
 
     with_engine(paths, test)
@@ -138,13 +140,19 @@ def test_an_idle_model_is_unloaded_and_a_busy_one_is_not(paths: Paths) -> None:
 def test_an_estimate_says_what_is_needed_and_what_is_free(paths: Paths) -> None:
     async def test(bench: Bench) -> None:
         bench.model("m", memory=100 * MEGABYTE, context_length=1000)
-        estimate, free = bench.engine.estimate("m")
+        found = bench.engine.forecast("m")
+        estimate, free = found.plan.estimate, found.free["cpu"]
+        assert (found.outcome, found.refusal) == ("fits", "")
+        assert found.plan.match.reason == "a fake model"
         assert (estimate.weights, estimate.kv_cache) == (100 * MEGABYTE, MEGABYTE)
         assert 0 < free < psutil.virtual_memory().total
-        estimate, _ = bench.engine.estimate("m", options={"n_ctx": 2000})
-        assert estimate.kv_cache == 2 * MEGABYTE
+        longer = bench.engine.forecast("m", options={"n_ctx": 2000})
+        assert longer.plan.estimate.kv_cache == 2 * MEGABYTE
         bench.settings.set("engine.memory_budget_gb", 1)
-        assert bench.engine.estimate("m")[1] == 10**9
+        assert bench.engine.forecast("m").free == {"cpu": 10**9}
+        bench.settings.set("engine.memory_budget_gb", 0.1)
+        refused = bench.engine.forecast("m")
+        assert refused.outcome == "refused" and "100.0 MB" in refused.refusal
 
     with_engine(paths, test)
 

@@ -239,9 +239,31 @@ def test_what_does_not_fit_is_said_before_it_is_loaded(app: Application) -> None
     fake_model(app.paths.models, "parrot", memory=10**15)
     test = page(opened="parrot")
     assert "are free" in words(test)
-    assert "warning" in words(test)
+    assert "will not load" in words(test)
     press(test, "Load")
-    assert "needs about" in test.error[0].value
+    assert "needs about" in test.error[0].value and "at most" in test.error[0].value
+    assert app.engine.resident("parrot") is None
+
+
+def test_what_does_not_fit_can_be_loaded_anyway(app: Application) -> None:
+    fake_model(app.paths.models, "parrot", memory=200_000_000)
+    test = page(opened="parrot")
+    assert not [one for one in test.checkbox if one.label == "Load anyway"]
+    app.settings.set("engine.memory_budget_gb", 0.1)
+    run(test)
+    next(one for one in test.checkbox if one.label == "Load anyway").check()
+    run(test)
+    press(test, "Load")
+    until(test, lambda: state(app, "parrot") == "ready")
+    assert "not expected to fit" in words(run(test))
+
+
+def test_a_model_in_memory_says_why_it_was_loaded_so(app: Application) -> None:
+    fake_model(app.paths.models, "parrot")
+    test = page(opened="parrot")
+    press(test, "Load")
+    until(test, lambda: state(app, "parrot") == "ready")
+    assert "Loader fake\\: a fake model." in words(run(test))
 
 
 def test_a_saved_option_that_is_not_valid_is_named(app: Application) -> None:

@@ -15,6 +15,7 @@ from jackfield.application import Application
 from jackfield.catalog.model import CatalogModel
 from jackfield.engine import Resident, UnloadReport
 from jackfield.errors import InvalidRequest, JackfieldError
+from jackfield.forecast import Outcome
 from jackfield.loader import ModelInfo
 from jackfield.machine import MemoryEstimate
 
@@ -26,6 +27,10 @@ class ResidentModel(BaseModel):
 
     model: str
     loader: str
+    loader_reason: str = Field(description="Why this loader")
+    reasons: list[str] = Field(description="Why each automatic option is what it is")
+    needed: dict[str, int] = Field(description="Bytes it was expected to need, by device")
+    forced: bool = Field(description="It is loaded though it was not expected to fit")
     state: str = Field(description="'loading', 'ready', 'unloading' or 'failed'")
     stage: str = Field(description="What is being done")
     progress: float = Field(description="0 to 1")
@@ -66,14 +71,24 @@ class LoadRequest(BaseModel):
 
     loader: str = Field("", description="Empty: the one set for it, or the best match")
     options: dict[str, Any] | None = Field(None, description="Load options; not given: as set")
+    force: bool = Field(False, description="Load it though it is not expected to fit")
 
 
 class Estimate(BaseModel):
-    """Memory that a model would need, in bytes, and what there is."""
+    """How a model would be loaded: with what, why, what it needs, and whether that fits."""
 
-    needed: Shown[MemoryEstimate]
-    total: int = Field(description="All that it would need")
-    free: int = Field(description="What the computer has to give, in bytes")
+    loader: str
+    loader_reason: str = Field(description="Why this loader")
+    options: dict[str, Any] = Field(description="Load options, automatic ones decided")
+    reasons: list[str] = Field(description="Why each automatic option is what it is")
+    needed: Shown[MemoryEstimate] = Field(description="In bytes, by use")
+    total: int = Field(description="All that it would need, in bytes")
+    by_device: dict[str, int] = Field(description="The same by device")
+    free: dict[str, int] = Field(description="Bytes that it may take now, by device")
+    outcome: Outcome = Field(
+        description="It fits, takes turns (others are unloaded or waited for), or is refused"
+    )
+    refusal: str = Field(description="Why it is refused, with the numbers; empty if it is not")
 
 
 class LoaderDescription(BaseModel):
@@ -118,12 +133,19 @@ async def delete_model(model: str, app: App) -> Done:
 async def load_model(
     model: str, app: App, sent: LoadRequest | None = None, wait: bool = False
 ) -> ResidentModel:
-    """Load a model, or load it again with other options; with ``wait``, answer when it is ready."""
+    """Load a model, or load it again with other options; with ``wait``, answer when it is ready.
+
+    One that cannot fit is refused with the numbers, unless ``force`` is given.
+    """
     how = sent or LoadRequest()
     if wait:
-        resident = await app.engine.load(model, loader=how.loader, options=how.options)
+        resident = await app.engine.load(
+            model, loader=how.loader, options=how.options, force=how.force
+        )
     else:
-        resident = app.engine.begin_load(model, loader=how.loader, options=how.options)
+        resident = app.engine.begin_load(
+            model, loader=how.loader, options=how.options, force=how.force
+        )
     return _resident(resident)
 
 
@@ -137,8 +159,20 @@ async def unload_model(model: str, app: App) -> Shown[UnloadReport]:
 def estimate(model: str, app: App, sent: LoadRequest | None = None) -> Estimate:
     """How much memory a model would need with these options, and how much there is."""
     how = sent or LoadRequest()
-    needed, free = app.engine.estimate(model, loader=how.loader, options=how.options)
-    return Estimate(needed=needed, total=needed.total, free=free)
+    forecast = app.engine.forecast(model, loader=how.loader, options=how.options)
+    plan = forecast.plan
+    return Estimate(
+        loader=plan.loader.name,
+        loader_reason=plan.match.reason,
+        options=plan.settled.options.model_dump(mode="json"),
+        reasons=list(plan.settled.reasons),
+        needed=plan.estimate,
+        total=plan.estimate.total,
+        by_device=plan.needs,
+        free=forecast.free,
+        outcome=forecast.outcome,
+        refusal=forecast.refusal,
+    )
 
 
 @router.get("/residents")
@@ -191,6 +225,10 @@ def _resident(one: Resident) -> ResidentModel:
     return ResidentModel(
         model=one.model,
         loader=one.loader,
+        loader_reason=one.plan.match.reason,
+        reasons=list(one.plan.settled.reasons),
+        needed=one.plan.needs,
+        forced=one.forced,
         state=one.state,
         stage=one.stage,
         progress=one.progress,

@@ -126,7 +126,9 @@ class GgufHeader(msgspec.Struct, frozen=True):
     """What stands before the weights of a GGUF file.
 
     Attributes:
-        metadata: key-value pairs; long arrays are replaced by ``{"length": n}``.
+        metadata: key-value pairs; long arrays are replaced by ``{"length": n}``. With it are
+            ``tensors``, the number of weights by ggml type, and ``table_type``, the type of the
+            table of token vectors.
         parameters: elements of all tensors.
         tensor_types: ggml type names to number of elements.
         needed: bytes the file must have for its tensors to be whole.
@@ -218,11 +220,14 @@ class _Reader:
         types: dict[str, int] = {}
         end = 0
         for _ in range(tensors):
-            name, elements, tensor_end = self._tensor()
+            tensor, name, elements, tensor_end = self._tensor()
             types[name] = types.get(name, 0) + elements
+            if tensor == "token_embd.weight":
+                metadata["table_type"] = name
             end = max(end, tensor_end)
         start = -(-self._file.tell() // alignment) * alignment
         needed = start + end if tensors else self._file.tell()
+        metadata["tensors"] = types
         return GgufHeader(metadata, sum(types.values()), types, needed)
 
     def _check_magic(self) -> None:
@@ -234,9 +239,9 @@ class _Reader:
                 hint="Check where it came from; a download page saved by mistake looks like this.",
             )
 
-    def _tensor(self) -> tuple[str, int, int]:
-        """Name of a tensor's type, its elements, and where it ends after the header."""
-        self._string()
+    def _tensor(self) -> tuple[str, str, int, int]:
+        """A tensor's name, its type's, its elements, and where it ends after the header."""
+        tensor = self._string()
         dimensions = self._number("I")
         if dimensions > MOST_DIMENSIONS:
             raise self._broken(f"a tensor has {dimensions} dimensions")
@@ -245,7 +250,7 @@ class _Reader:
             raise self._broken(f"a tensor has {elements} elements")
         kind, offset = self._number("I"), self._number("Q")
         name, block, size = TENSOR_TYPES.get(kind, (f"type {kind}", 1, 0))
-        return name, elements, offset + -(-elements // block) * size
+        return tensor, name, elements, offset + -(-elements // block) * size
 
     def _broken(self, why: str) -> ModelFileError:
         return ModelFileError(f"{self._path.name!r} is broken: {why}.", hint=AGAIN)

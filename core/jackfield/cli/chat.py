@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jackfield.cli.door import Door
+from jackfield.cli.load_flags import Force
 from jackfield.errors import JackfieldError, ModelNotFound
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def add(cli: typer.Typer, door: Door) -> None:
         model: Annotated[str, typer.Argument(help="Model; empty: the last one used")] = "",
         system: Annotated[str | None, typer.Option(help="Agent description")] = None,
         preset: Annotated[str, typer.Option(help="Sampling preset")] = "",
+        force: Force = False,
     ) -> None:
         """Talk with a model; the chat is kept and stands in the dashboard too."""
         from jackfield.cli.answering import preset_params
@@ -43,6 +46,8 @@ def add(cli: typer.Typer, door: Door) -> None:
             if sys.stdin.isatty():
                 with contextlib.suppress(ImportError):
                     import readline  # noqa: F401 - gives input() its line editing
+            if force:
+                app.portal.call(partial(app.engine.load, name, force=True))
             session = Session(door, name, description, preset_params(door, preset))
             door.side.print(f"{name}. /help shows what you can do.", style="dim")
             while session.step():

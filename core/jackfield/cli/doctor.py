@@ -60,6 +60,7 @@ def examine(door: Door) -> Iterator[Finding]:
     """Look at everything, one after the other; what raises is a finding too."""
     checks: tuple[Callable[[Door], Iterator[Finding]], ...] = (
         _computer,
+        _cards,
         _folder,
         _back_ends,
         _settings,
@@ -88,6 +89,17 @@ def _computer(door: Door) -> Iterator[Finding]:
     small = memory.available < 1_000_000_000
     advice = "Models need memory: close other programs." if small else ""
     yield Finding("warn" if small else "ok", "memory", f"{text}, {cores}", advice)
+
+
+def _cards(door: Door) -> Iterator[Finding]:
+    from jackfield.machine import Machine
+
+    cards = Machine.now().accelerators
+    for card in cards:
+        text = f"{card.title}, {human_size(card.free)} of {human_size(card.total)} free"
+        yield Finding("ok", f"graphics card {card.name}", text)
+    if not cards:
+        yield Finding("ok", "graphics cards", "none found: models run on the processor")
 
 
 def _folder(door: Door) -> Iterator[Finding]:

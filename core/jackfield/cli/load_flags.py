@@ -14,6 +14,10 @@ Option = Annotated[
     typer.Option(metavar="NAME=VALUE", help="Load option; may be given several times"),
 ]
 
+Force = Annotated[
+    bool, typer.Option("--force", help="Load it though it is not expected to fit into memory")
+]
+
 
 def load_options(words: list[str] | None) -> dict[str, Any] | None:
     """``NAME=VALUE`` with values as TOML writes them, or as plain text; None: as they are set.

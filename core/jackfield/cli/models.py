@@ -8,12 +8,13 @@ import msgspec
 import typer
 
 from jackfield.cli.door import Door, confirmed, human_number, human_size
-from jackfield.cli.load_flags import Option, load_options
+from jackfield.cli.load_flags import Force, Option, load_options
 from jackfield.errors import InvalidRequest, JackfieldError
 
 if TYPE_CHECKING:
     from jackfield.catalog.downloads import Download
     from jackfield.catalog.model import CatalogModel
+    from jackfield.forecast import Forecast
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON")]
 Name = Annotated[str, typer.Argument(metavar="MODEL")]
@@ -51,19 +52,9 @@ def _add_listing(group: typer.Typer, door: Door) -> None:
     def estimate(
         model: Name, loader: Loader = "", option: Option = None, as_json: Json = False
     ) -> None:
-        """Memory that a model will need, against what is free."""
-        needed, free = door.app.engine.estimate(model, loader=loader, options=load_options(option))
-        if as_json:
-            door.json({"needed": needed, "total": needed.total, "free": free})
-            return
-        for what, size in (
-            ("weights", needed.weights),
-            ("KV cache", needed.kv_cache),
-            ("overhead", needed.overhead),
-            ("together", needed.total),
-            ("free", free),
-        ):
-            door.screen.print(f"{what:<10} {human_size(size):>10}")
+        """How a model would be loaded, and the memory that needs, against what is free."""
+        found = door.app.engine.forecast(model, loader=loader, options=load_options(option))
+        _print_forecast(door, found, as_json=as_json)
 
 
 def _list(door: Door, *, as_json: bool) -> None:
@@ -82,7 +73,7 @@ def _list(door: Door, *, as_json: bool) -> None:
             model.quantization,
             f"{model.context_length:,}" if model.context_length else "",
             model.architecture,
-            "broken" if model.error else _loader(door, model),
+            "broken" if model.error else _loader(door, model)[0],
             "yes" if model.name in loaded else "",
         )
         for model in models
@@ -152,6 +143,7 @@ def _add_loading(group: typer.Typer, door: Door) -> None:
         model: Name,
         loader: Loader = "",
         option: Option = None,
+        force: Force = False,
     ) -> None:
         """Load a model in the running server."""
         from urllib.parse import quote
@@ -159,11 +151,13 @@ def _add_loading(group: typer.Typer, door: Door) -> None:
         from jackfield.cli.running_server import RunningServer
 
         name = door.app.catalog.find(model).name
-        sent = {"loader": loader, "options": load_options(option)}
+        sent = {"loader": loader, "options": load_options(option), "force": force}
         server = RunningServer(door.paths)
         with door.side.status(f"Loading {name}"):
             got = server.post(f"/api/models/{quote(name, safe='')}/load?wait=true", sent)
         door.side.print(f"{name} is loaded with {got['loader']}, {human_size(got['memory'])}.")
+        for reason in (f"{got['loader']}: {got['loader_reason']}.", *got["reasons"]):
+            door.side.print(f"  {reason}", markup=False, highlight=False)
 
     @group.command()
     def unload(model: Name) -> None:
@@ -209,6 +203,7 @@ def _fetch(door: Door, source: str, offer: str) -> CatalogModel:
 
 
 def _described(door: Door, model: CatalogModel) -> dict[str, Any]:
+    loader, reason = ("", "") if model.error else _loader(door, model)
     return {
         "name": model.name,
         "format": model.format,
@@ -219,19 +214,48 @@ def _described(door: Door, model: CatalogModel) -> dict[str, Any]:
         "context_length": model.context_length,
         "license": model.license,
         "source": model.source,
-        "loader": "" if model.error else _loader(door, model),
+        "loader": loader,
+        "loader_reason": reason,
         "path": str(model.path),
         "chat_template": bool(model.chat_template),
         "error": model.error,
     }
 
 
-def _loader(door: Door, model: CatalogModel) -> str:
-    """The loader that would open a model, or why none can be said."""
+def _loader(door: Door, model: CatalogModel) -> tuple[str, str]:
+    """The loader that would open a model and why, or why none can be said."""
     try:
-        return door.app.engine.choose_loader(model)[0].name
-    except JackfieldError:
-        return "?"
+        loader, match = door.app.engine.choose_loader(model)
+    except JackfieldError as error:
+        return "?", error.message
+    return loader.name, match.reason
+
+
+def _print_forecast(door: Door, found: Forecast, *, as_json: bool) -> None:
+    plan, needed = found.plan, found.plan.estimate
+    if as_json:
+        about: dict[str, Any] = {"loader": plan.loader.name, "loader_reason": plan.match.reason}
+        about |= {"reasons": plan.settled.reasons, "needed": needed, "total": needed.total}
+        about |= {"by_device": plan.needs, "free": found.free}
+        door.json(about | {"outcome": found.outcome, "refusal": found.refusal})
+        return
+    parts = [needed, *needed.elsewhere]
+    rows = [
+        ("weights", sum(one.weights for one in parts)),
+        ("KV cache", sum(one.kv_cache for one in parts)),
+        ("overhead", sum(one.overhead for one in parts)),
+        ("together", needed.total),
+    ]
+    for device, need in plan.needs.items():
+        rows += [(f"on {device}", need)] if len(plan.needs) > 1 else []
+        rows += [(f"free on {device}", found.free[device])] if device in found.free else []
+    for what, size in rows:
+        door.screen.print(f"{what:<15} {human_size(size):>10}", markup=False, highlight=False)
+    for reason in (f"{plan.loader.name}: {plan.match.reason}.", *plan.settled.reasons):
+        door.screen.print(reason, markup=False, highlight=False)
+    if found.outcome != "fits":
+        told = found.refusal or "Other models are unloaded, or waited for, to make room."
+        door.screen.print(told, markup=False, highlight=False, style="yellow")
 
 
 def _plain(struct: msgspec.Struct) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jackfield.cli.door import Door
+from jackfield.cli.load_flags import Force
 from jackfield.cli.sampling_flags import with_sampling
 from jackfield.errors import InvalidRequest
 from jackfield.sampling import SamplingParams
@@ -31,6 +33,7 @@ def add(cli: typer.Typer, door: Door) -> None:
         raw: Annotated[bool, typer.Option("--raw", help="Complete the text, no chat")] = False,
         plugins_on: Annotated[list[str] | None, typer.Option(help="Plugin to add")] = None,
         plugins_off: Annotated[list[str] | None, typer.Option(help="Plugin to leave out")] = None,
+        force: Force = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
         verbose: Annotated[bool, typer.Option("--verbose", help="Show progress, speed")] = False,
     ) -> None:
@@ -55,6 +58,8 @@ def add(cli: typer.Typer, door: Door) -> None:
             origin="cli",
         )
         with door.app.in_thread():
+            if force:
+                door.app.portal.call(partial(door.app.engine.load, turn.model, force=True))
             _run(door, turn, as_json=as_json, verbose=verbose)
 
 

@@ -70,6 +70,7 @@ class Behaviour(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         delay: seconds before each token.
         load_delay: seconds that loading takes.
         memory: bytes it holds, all of them at the end of loading.
+        on_gpu: bytes that it says it needs on ``cuda:0``; it takes none.
         parallel: requests at once.
         context_length: tokens.
         chat_template: Jinja; the default is ChatML.
@@ -84,6 +85,7 @@ class Behaviour(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     delay: float = 0.0
     load_delay: float = 0.0
     memory: int = 0
+    on_gpu: int = 0
     parallel: int = 4
     context_length: int = 4096
     chat_template: str = CHATML
@@ -310,7 +312,9 @@ class FakeLoader(Loader):
         """What the file says it will hold, a kilobyte a token of context, and an interpreter."""
         behaviour = _read(files.path)
         context = options.n_ctx or behaviour.context_length
-        return MemoryEstimate(behaviour.memory, context * 1000, 40_000_000)
+        there = MemoryEstimate(behaviour.on_gpu, 0, 0, "cuda:0")
+        elsewhere = (there,) if behaviour.on_gpu else ()
+        return MemoryEstimate(behaviour.memory, context * 1000, 40_000_000, elsewhere=elsewhere)
 
     def load(self, files: ModelFiles, options: FakeOptions) -> FakeModel:
         """Load, or fail as told."""

@@ -26,7 +26,7 @@ log = logging.getLogger("jackfield.worker")
 
 
 def main() -> None:
-    """Be a worker. The only argument is the process id of the host."""
+    """Be a worker. The arguments are the process id of the host, and the model's name."""
     read, write = private_pipes()
     die_with(int(sys.argv[1]))
     volunteer_for_out_of_memory()

@@ -143,6 +143,7 @@ class Worker:
                 lambda: Pipes(self),
                 # -P: the current folder is no place to import from.
                 *(self.launch.python, "-P", "-m", "jackfield.worker", str(os.getpid())),
+                self.launch.model,  # for who looks at the list of processes
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

@@ -28,12 +28,12 @@ from jackfield import (
     SamplingParams,
     Token,
 )
-from jackfield_loaders.gguf.estimate import Facts
 from jackfield_loaders.gguf.llama_cpp_sampler import Sampler
 from jackfield_loaders.gguf.options import GgufOptions, adapter
 from jackfield_loaders.gguf.pooling import pooling
 from jackfield_loaders.gguf.processor import threads
 from jackfield_loaders.gguf.sampling import FIELDS, biases, encodable, spellings
+from jackfield_loaders.gguf.shape import Facts
 from jackfield_loaders.text import TextStream
 
 

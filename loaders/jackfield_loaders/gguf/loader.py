@@ -9,11 +9,13 @@ from jackfield import (
     Loader,
     LoadFailed,
     LoadOptions,
+    Machine,
     Match,
     MemoryEstimate,
     ModelFiles,
+    Settled,
 )
-from jackfield_loaders.gguf import estimate, header
+from jackfield_loaders.gguf import estimate, header, settling
 from jackfield_loaders.gguf.options import GgufOptions
 from jackfield_loaders.gguf.pooling import pooling, pooling_of, purpose
 
@@ -43,6 +45,11 @@ class GgufLoader(Loader):
         # A model that writes can be made one for embeddings by an option.
         found = pooling_of(files)
         return Match(100, reason, purpose(found) if found else frozenset())
+
+    def settle(self, files: ModelFiles, options: GgufOptions, machine: Machine) -> Settled:
+        """Threads, layers on graphics cards, and a context that fits."""
+        gpu = settling.can_use_gpu(options.engine)
+        return settling.settle(files, options, machine, gpu=gpu)
 
     def estimate(self, files: ModelFiles, options: GgufOptions) -> MemoryEstimate:
         """Weights, KV cache of all slots, and what the engine needs to compute."""

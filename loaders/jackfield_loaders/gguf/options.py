@@ -38,7 +38,8 @@ class GgufOptions(LoadOptions):
         ge=0,
         le=10_000_000,
         description="How many tokens of conversation and reply one request can "
-        "hold. More takes more memory. 0: what the model was trained for.",
+        "hold. More takes more memory. 0: what the model was trained for, or less so that it "
+        "fits.",
     )
     parallel: int = Field(
         4,

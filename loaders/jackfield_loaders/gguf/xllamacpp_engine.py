@@ -23,13 +23,13 @@ from jackfield import (
     SamplingParams,
     Token,
 )
-from jackfield_loaders.gguf.estimate import Facts
 from jackfield_loaders.gguf.loopback import Loopback
 from jackfield_loaders.gguf.options import GgufOptions, adapter
 from jackfield_loaders.gguf.pooling import pooling
 from jackfield_loaders.gguf.processor import threads
 from jackfield_loaders.gguf.reply import LONGEST_WAIT, Reply
 from jackfield_loaders.gguf.sampling import COMPACT, FIELDS, encodable, request_fields, spellings
+from jackfield_loaders.gguf.shape import Facts
 
 ERRORS = 1
 """The level of the engine's log at which it tells of errors only; its warnings are many."""

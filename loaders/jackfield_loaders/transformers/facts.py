@@ -8,6 +8,9 @@ from jackfield_loaders.transformers.options import DTYPE_BYTES, TransformersOpti
 RUNTIME = 420_000_000
 """Bytes of the worker's interpreter with PyTorch and Transformers imported."""
 
+DRIVER = 450_000_000
+"""Bytes that a CUDA context takes on its device."""
+
 STEP_NUMBERS = 4
 """Copies of the scores of one step, in float32, that sampling keeps at a time."""
 
@@ -86,5 +89,5 @@ def estimate(files: ModelFiles, options: TransformersOptions) -> MemoryEstimate:
     if options.device == "cpu":
         return MemoryEstimate(weights, cache, RUNTIME + step)
     return MemoryEstimate(
-        weights, cache, step, options.device, (MemoryEstimate(0, 0, 2 * RUNTIME),)
+        weights, cache, DRIVER + step, options.device, (MemoryEstimate(0, 0, 2 * RUNTIME),)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -27,6 +28,8 @@ def opened(files: ModelFiles, options: TransformersOptions) -> CausalModel:
         )
     torch.set_num_threads(options.threads or torch.get_num_threads())
     transformers.utils.logging.disable_progress_bar()
+    # GPTQModel, which opens GPTQ weights, counts on more cores than small computers have.
+    os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(max(1, options.threads)))
     where: dict[str, Any] = {"local_files_only": True}
     folder = files.path
     if files.format == "gguf":

@@ -10,10 +10,11 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.catalog.model import CatalogModel
 from jackfield.dashboard.forms import draw_form, read_fields
-from jackfield.dashboard.models.memory import draw_estimate
+from jackfield.dashboard.models.memory import draw_forecast
 from jackfield.dashboard.models.state import attempt, begin_load, resident_of
 from jackfield.dashboard.words import plain, show_error
 from jackfield.errors import JackfieldError, PluginConflict
+from jackfield.forecast import Forecast
 from jackfield.loader import Loader, Match
 from jackfield.settings import ModelSettings
 
@@ -90,10 +91,12 @@ def _draw_form(app: Application, model: CatalogModel, loader: str) -> None:
     prefix = f"models:options:{model.name}:{loader}"
     errors: dict[str, str] = st.session_state.get(f"{prefix}:errors", {})
     drawn = draw_form(schema, values, prefix=prefix, errors=errors, first=IN_SIGHT)
-    wrong = _draw_need(app, model, loader, drawn)
+    given = _given(schema, kept.options if kept.loader in ("", loader) else {}, drawn)
+    forecast, wrong = _draw_need(app, model, loader, given)
     if wrong != errors:
         st.session_state[f"{prefix}:errors"] = wrong
         st.rerun()
+    refused = forecast is not None and forecast.outcome == "refused"
     with st.container(horizontal=True, vertical_alignment="center"):
         resident = resident_of(app, model.name)
         pressed = st.button(
@@ -110,19 +113,25 @@ def _draw_form(app: Application, model: CatalogModel, loader: str) -> None:
             help="Use them as well when a chat or the API asks for this model",
             persist_state="session",
         )
+        force = refused and st.checkbox(
+            "Load anyway",
+            key=f"{prefix}:force",
+            help="Try it though it is not expected to fit. If it takes the memory that other "
+            "programs need, it is ended.",
+        )
     if pressed and not wrong:  # not in a callback, which would be given the last run's values
-        if begin_load(app, model.name, loader, drawn) and keep:
+        if begin_load(app, model.name, loader, given, force=force) and keep:
             _keep(app, model.name, loader, _to_keep(schema, drawn))
         st.rerun()
 
 
 def _draw_need(
     app: Application, model: CatalogModel, loader: str, options: Mapping[str, Any]
-) -> dict[str, str]:
-    """The memory it would need; returns what is wrong with the options, by field."""
+) -> tuple[Forecast | None, dict[str, str]]:
+    """The memory it would need; returns that, and what is wrong with the options, by field."""
     place = st.container(height=104, border=False, key=f"need-{model.name}")
     try:
-        estimate, free = app.engine.estimate(model.name, loader=loader, options=options)
+        forecast = app.engine.forecast(model.name, loader=loader, options=options)
     except JackfieldError as error:
         wrong: dict[str, str] = error.details.get("errors", {})
         with place:
@@ -130,10 +139,23 @@ def _draw_need(
                 st.caption("Correct what is marked to see how much memory it would need.")
             else:
                 show_error(error)
-        return wrong
+        return None, wrong
     with place:
-        draw_estimate(estimate, free)
-    return {}
+        draw_forecast(forecast)
+    for reason in forecast.plan.settled.reasons:
+        st.caption(f":material/info: {plain(reason)}")
+    return forecast, {}
+
+
+def _given(
+    schema: Mapping[str, Any], kept: Mapping[str, Any], drawn: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the form says beyond the defaults, which leave the loader its choice."""
+    return {
+        field.name: drawn[field.name]
+        for field in read_fields(schema)
+        if field.name in kept or drawn[field.name] != field.start
+    }
 
 
 def _keep(app: Application, model: str, loader: str, options: dict[str, Any]) -> None:

@@ -122,6 +122,7 @@ def _draw_resident(app: Application, resident: Resident) -> None:
         case "ready":
             st.caption(_facts(resident))
             _draw_options(resident)
+            _draw_reasons(resident)
         case "failed":
             failure = resident.failure
             say_error(failure.message if failure else "", failure.hint if failure else "")
@@ -161,7 +162,7 @@ def _draw_buttons(app: Application, resident: Resident, state: str) -> None:
 def _load_again(app: Application, resident: Resident) -> None:
     """With what was given then."""
     given = resident.plan.options.model_dump(mode="json", exclude_unset=True)
-    begin_load(app, resident.model, resident.loader, given)
+    begin_load(app, resident.model, resident.loader, given, force=resident.forced)
 
 
 def _facts(resident: Resident) -> str:
@@ -182,6 +183,14 @@ def _facts(resident: Resident) -> str:
         facts.insert(2, f"context {resident.info.context_length:,} tokens")
         facts.insert(3, f"{resident.info.parallel} at once")
     return plain(" · ".join(facts))
+
+
+def _draw_reasons(resident: Resident) -> None:
+    """Why it was loaded as it was."""
+    plan = resident.plan
+    loader = f"Loader {resident.loader}: {plan.match.reason}."
+    forced = ("It was loaded though it was not expected to fit.",) if resident.forced else ()
+    st.caption(plain(" ".join((loader, *plan.settled.reasons, *forced))))
 
 
 def _draw_options(resident: Resident) -> None:

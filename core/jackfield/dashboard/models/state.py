@@ -57,10 +57,15 @@ def resident_of(app: Application, name: str) -> Resident | None:
 
 
 def begin_load(
-    app: Application, name: str, loader: str = "", options: Mapping[str, Any] | None = None
+    app: Application,
+    name: str,
+    loader: str = "",
+    options: Mapping[str, Any] | None = None,
+    *,
+    force: bool = False,
 ) -> bool:
     """Begin to load a model; how it goes on stands at the top of the page."""
-    begin = partial(app.engine.begin_load, name, loader=loader, options=options)
+    begin = partial(app.engine.begin_load, name, loader=loader, options=options, force=force)
     return attempt(lambda: app.portal.call(begin))
 
 
