@@ -15,6 +15,7 @@ import openai
 import psutil
 
 from jackfield.paths import Paths
+from pip_environment import PipEnvironment
 
 PATIENCE = 90  # seconds that anything may take before a test gives up
 FAKE_PLUGIN = """\
@@ -58,20 +59,26 @@ class Installation:
     Args:
         home: the data folder.
         site: a further folder with installed packages.
+        pip_environment: where it is installed, if not where the tests run.
     """
 
-    def __init__(self, home: Path, site: Path | None = None) -> None:
+    def __init__(
+        self, home: Path, site: Path | None = None, pip_environment: PipEnvironment | None = None
+    ) -> None:
         self.paths = Paths(home)
         self.paths.make()
         self._site = site
+        self._pip_environment = pip_environment
 
     @property
     def environment(self) -> dict[str, str]:
         path = {"PYTHONPATH": str(self._site)} if self._site else {}
-        return {**os.environ, "JACKFIELD_HOME": str(self.paths.home), "COLUMNS": "200", **path}
+        own = self._pip_environment.variables if self._pip_environment else os.environ
+        return {**own, "JACKFIELD_HOME": str(self.paths.home), "COLUMNS": "200", **path}
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "jackfield", *words]
+        own = self._pip_environment
+        return [str(own.python) if own else sys.executable, "-m", "jackfield", *words]
 
     def popen(self, *words: str, **more: Any) -> subprocess.Popen[str]:
         """Begin a command; both streams are pipes unless told otherwise."""

@@ -16,8 +16,10 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from jackfield.catalog.catalog import Catalog
 from jackfield.catalog.downloads import Downloads
+from jackfield.environment_jobs import EnvironmentJobs
 from jackfield.environments import Environments
 from jackfield.errors import HomeInUse, JackfieldError
+from jackfield.isolation import Isolations
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
 from jackfield.settings_store import SettingsStore
@@ -50,6 +52,7 @@ class Application:
         self.plugins = PluginManager(paths, self.settings, entry_points=entry_points)
         self.catalog = Catalog(paths, self.settings, self.plugins)
         self.environments = Environments(paths, self.settings)
+        self.environment_jobs = EnvironmentJobs(self.environments, self.plugins, Isolations(paths))
         self.downloads = Downloads(paths, self.catalog, self.plugins)
         self._portal: BlockingPortal | None = None
 

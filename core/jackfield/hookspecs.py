@@ -62,8 +62,11 @@ def jackfield_pages() -> Sequence[Page]:  # type: ignore[empty-body]
 
 
 @hookspec
-def jackfield_commands(cli: typer.Typer) -> None:
-    """Add commands to the command line. Called once, before it is parsed. Since 1.0."""
+def jackfield_commands(cli: typer.Typer, app: Application) -> None:
+    """Add commands to the command line, which may use ``app`` when they run. Since 1.0.
+
+    Called once, before the command line is parsed.
+    """
 
 
 @hookspec

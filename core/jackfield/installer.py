@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib.metadata
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from jackfield.discovery import Found, installed, loose
 from jackfield.errors import InvalidRequest, NotPermitted, PluginError
+from jackfield.isolated_install import Isolation
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
 from jackfield.pip_process import Pip, Progress
@@ -38,10 +39,17 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What installing something would do."""
+    """What installing something would do.
+
+    Attributes:
+        changes: in the server's environment.
+        isolated: it gets an environment of its own, which would hold the ``requirements``.
+    """
 
     spec: str
     changes: tuple[Change, ...]
+    isolated: bool = False
+    requirements: tuple[str, ...] = ()
 
 
 class Installer:
@@ -52,6 +60,7 @@ class Installer:
         self._settings = settings
         self._plugins = plugins
         self._pip = Pip(paths.home)
+        self._isolation = Isolation(paths, settings, plugins)
 
     def plan(
         self,
@@ -59,6 +68,7 @@ class Installer:
         *,
         editable: bool = False,
         upgrade: bool = False,
+        isolated: bool = False,
         progress: Progress = lambda line: None,
     ) -> Plan:
         """What ``install`` would install or move; nothing is changed.
@@ -68,7 +78,10 @@ class Installer:
             NotPermitted: it would have to be fetched, and offline mode is on.
             PluginError: pip cannot, or a package that Jackfield needs would be changed.
         """
-        entries = self._pip.plan(self._arguments(spec, editable, upgrade), progress)
+        arguments = self._arguments(spec, editable, upgrade, isolated)
+        if isolated:
+            self._isolation.refuse_offline(spec)
+        entries = self._pip.plan(arguments, progress)
         here = versions()
         changes = tuple(
             Change(
@@ -93,7 +106,12 @@ class Installer:
                 spec=spec,
                 packages=[one.name for one in moved],
             )
-        return Plan(spec, changes)
+        names = [one.name for one in changes] or [_name_in(spec)]
+        if not isolated:
+            self._isolation.refuse_mixing(names)
+            return Plan(spec, changes)
+        texts = [text for one in entries for text in one["metadata"].get("requires_dist", ())]
+        return Plan(spec, changes, True, self._isolation.requirements(names[0], spec, texts))
 
     def install(
         self,
@@ -101,6 +119,7 @@ class Installer:
         *,
         editable: bool = False,
         upgrade: bool = False,
+        isolated: bool = False,
         progress: Progress = lambda line: None,
         plan: Plan | None = None,
     ) -> list[PluginRecord]:
@@ -110,6 +129,8 @@ class Installer:
             spec: what pip takes: a name with or without a version, a folder, a file, an address.
             editable: the folder itself is used, for one that is being written.
             upgrade: take the newest version of a package that is there already.
+            isolated: leave out what it needs, and make an environment that holds it; workers of
+                its loaders start there.
             progress: told the lines that pip prints.
             plan: what ``plan`` answered for the same arguments, if it was asked before.
 
@@ -121,13 +142,21 @@ class Installer:
             DiskFull: there was no room.
         """
         if plan is None:
-            plan = self.plan(spec, editable=editable, upgrade=upgrade, progress=progress)
-        with pinned() as pins:
-            arguments = ["--constraint", str(pins), *self._arguments(spec, editable, upgrade)]
-            self._pip.run(["install", "--progress-bar", "off", *arguments], progress, "install")
+            plan = self.plan(
+                spec, editable=editable, upgrade=upgrade, isolated=isolated, progress=progress
+            )
         names: set[str] = {canonicalize_name(one.name) for one in plan.changes}
         names = names or {_name_in(spec)}
-        self._plugins.discover(again=names)
+        words = self._arguments(spec, editable, upgrade, isolated)
+        with (
+            self._isolation.installing(names, spec, self._take_back) if isolated else nullcontext(),
+            pinned() as pins,
+        ):
+            arguments = ["--constraint", str(pins), *words]
+            self._pip.run(["install", "--progress-bar", "off", *arguments], progress, "install")
+            self._plugins.discover(again=names)
+            if isolated:
+                self._isolation.furnish(names, progress)
         return [
             one
             for one in self._plugins.records()
@@ -160,7 +189,9 @@ class Installer:
                 hint=f"Disable it instead: jackfield plugins disable {found.name}",
                 plugin=found.name,
             )
-        gone = [one.name for one in installed() if one.distribution == package]
+        there = [one for one in installed() if one.distribution == package]
+        gone = [one.name for one in there]
+        environments = self._isolation.environments_of(package, there)
         self._pip.run(["uninstall", "--yes", package], progress, "uninstall")
         self._plugins.discover()
         if any(one.distribution == package for one in installed()):
@@ -170,9 +201,17 @@ class Installer:
                 f"jackfield plugins disable {found.name}",
                 plugin=found.name,
             )
+        self._isolation.forget(package, environments)
         others = [one for one in gone if one != found.name]
         also = f", and with it {', '.join(others)}" if others else ""
+        if environments:
+            also += f", and the environment {', '.join(environments)}"
         return f"Uninstalled the package {package!r}{also}. Its options are kept."
+
+    def _take_back(self, package: str) -> None:
+        """Remove a package whose installation failed after it had been there already."""
+        self._pip.run(["uninstall", "--yes", package], lambda line: None, "uninstall")
+        self._plugins.discover()
 
     def _find(self, name: str) -> Found:
         everything = [*installed(), *loose(self._paths.plugins)]
@@ -202,7 +241,9 @@ class Installer:
         self._plugins.discover()
         return f"Moved {path.name} to {str(aside)!r}; move it back to have it again."
 
-    def _arguments(self, spec: str, editable: bool, upgrade: bool) -> list[str]:
+    def _arguments(
+        self, spec: str, editable: bool, upgrade: bool, isolated: bool = False
+    ) -> list[str]:
         spec = spec.strip()
         if not spec or spec.startswith("-") or "\n" in spec:
             raise InvalidRequest(
@@ -225,6 +266,7 @@ class Installer:
             )
         spec = str(Path(spec).expanduser().resolve()) if is_here and _is_path(spec) else spec
         options = [*(["--no-index"] if offline else []), *(["--upgrade"] if upgrade else [])]
+        options += ["--no-deps"] if isolated else []
         return [*options, *(["--editable"] if editable else []), spec]
 
 
@@ -233,9 +275,12 @@ def _is_path(spec: str) -> bool:
 
 
 def _name_in(spec: str) -> str:
+    """The name in something to install; "" for a folder or an address."""
     try:
+        if spec.endswith(".whl"):
+            return parse_wheel_filename(Path(spec).name)[0]
         return canonicalize_name(Requirement(spec).name)
-    except InvalidRequirement:
+    except (InvalidRequirement, InvalidWheelFilename):
         return ""
 
 

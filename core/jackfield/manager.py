@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import typer
     from fastapi import APIRouter
 
+    from jackfield.application import Application
+
 CARDS = "plugin-cards.json"
 
 
@@ -273,9 +275,9 @@ class PluginManager:
         """Pages of plugins, each with its plugin's name; those that could not be shown are not."""
         return self._supplied().pages()
 
-    def commands(self, cli: typer.Typer) -> None:
+    def commands(self, cli: typer.Typer, app: Application) -> None:
         """Let plugins add their commands to those that are there."""
-        surface.add_commands(cli, self._live.get("commands", ()))
+        surface.add_commands(cli, app, self._live.get("commands", ()))
 
     def routes(self) -> list[tuple[str, APIRouter]]:
         """Routes of plugins, each with its plugin's name."""

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     import typer
     from fastapi import APIRouter
 
+    from jackfield.application import Application
 
-def add_commands(cli: typer.Typer, implementations: Sequence[Implementation]) -> None:
+
+def add_commands(
+    cli: typer.Typer, app: Application, implementations: Sequence[Implementation]
+) -> None:
     """Let plugins add commands to those that are there.
 
     Each adds them to a command line of its own first, so that one that fails half-way leaves
@@ -23,7 +27,7 @@ def add_commands(cli: typer.Typer, implementations: Sequence[Implementation]) ->
     taken = set(_names(cli))
     for one in implementations:
         own = typer.Typer()
-        if not one.tell("commands", cli=own):
+        if not one.tell("commands", cli=own, app=app):
             continue
         names = _names(own)
         twice = sorted(set(names) & taken)

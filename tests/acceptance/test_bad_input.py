@@ -35,6 +35,9 @@ ROUTES = (
     ("POST", "/api/plugins/{}/disable", None),
     ("PATCH", "/api/plugins/{}/config", {}),
     ("GET", "/api/plugins/{}/anything", None),
+    ("GET", "/api/environments/{}", None),
+    ("POST", "/api/environments/{}/repair", None),
+    ("DELETE", "/api/environments/{}", None),
     ("GET", "/api/conversations/{}", None),
     ("DELETE", "/api/conversations/{}", None),
     ("GET", "/api/conversations/{}/export", None),
@@ -54,6 +57,7 @@ BODIES = (
     ),
     ("/api/tokenize", lambda name: {"text": "hello", "model": name}),
     ("/api/models/parrot/load", lambda name: {"loader": name}),
+    ("/api/environments", lambda name: {"name": name}),
     ("/api/downloads", lambda name: {"offer": name}),
     ("/api/downloads", lambda name: {"offer": "smollm2", "source": name}),
 )

@@ -117,7 +117,7 @@ def test_the_memory_of_a_model_is_estimated_before_it_is_loaded(home):
     assert told["needed"]["weights"] == 100_000_000
     assert told["total"] == sum(told["needed"][one] for one in ("weights", "kv_cache", "overhead"))
     refused = home.run("models", "estimate", "parrot", "--loader", "nobody")
-    assert refused.returncode == 2 and "There are: fake, gguf" in refused.stderr
+    assert refused.returncode == 2 and " fake, gguf," in refused.stderr
 
 
 def test_turns_are_counted_by_model(home):

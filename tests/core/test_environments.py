@@ -71,7 +71,9 @@ def test_a_loader_without_a_wish_runs_where_the_server_runs(made):
 
 def test_it_is_listed_with_its_size_and_what_it_holds(made):
     paths, wanted = made
-    (record,) = Environments(paths, SettingsStore(paths)).list()
+    environments = Environments(paths, SettingsStore(paths))
+    assert environments.names() == ("clashing",)
+    record = environments.get("clashing")
     assert (record.name, record.state) == ("clashing", "ready")
     assert record.requirements == wanted.requirements
     assert record.size > 1_000_000
@@ -111,7 +113,7 @@ def test_one_that_was_killed_half_way_is_never_used(paths, tmp_path):
     environments.ensure(changed)
     assert environments.get("killed").requirements == changed.requirements
     environments.remove("killed")
-    assert environments.list() == []
+    assert environments.names() == ()
 
 
 def test_a_requirement_that_is_not_to_be_had_leaves_nothing_that_is_used(paths, tmp_path):
@@ -128,7 +130,7 @@ def test_offline_nothing_is_made_and_the_command_for_later_is_named(paths):
     with pytest.raises(NotPermitted, match="offline") as refused:
         Environments(paths, settings).ensure(Wanted("later", ("brittle",), ()))
     assert "jackfield environments make later" in refused.value.hint
-    assert Environments(paths, settings).list() == []
+    assert Environments(paths, settings).names() == ()
 
 
 def test_names_cannot_lead_elsewhere(paths):

@@ -198,7 +198,7 @@ def test_commands_are_added_and_none_takes_anothers_place(manager):
     manager.register("adds", Adds)
     manager.register("breaks", Breaks)
     manager.register("takes", Takes)
-    manager.commands(cli)
+    manager.commands(cli, None)
     assert CliRunner().invoke(cli, ["hello"]).output == "hello\n"
     assert CliRunner().invoke(cli, ["serve"]).output == "the real one\n"
     assert CliRunner().invoke(cli, ["half"]).exit_code == 2

@@ -13,6 +13,7 @@ from jackfield.api import (
     embeddings,
     health,
     manage_downloads,
+    manage_environments,
     manage_models,
     manage_plugins,
     models,
@@ -43,6 +44,7 @@ MODULES = (
     manage_models,
     manage_downloads,
     manage_plugins,
+    manage_environments,
     settings,
     health,
 )

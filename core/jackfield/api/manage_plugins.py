@@ -35,6 +35,11 @@ class Install(BaseModel):
 
     spec: str = Field(description="What pip is to install: a name, a folder, a file or an address")
     upgrade: bool = Field(False, description="Take the newest version of what is here already")
+    isolated: bool = Field(
+        False,
+        description="Put what it needs into an environment of its own, where its models then run; "
+        "`/api/environments` tells how far it is",
+    )
 
 
 class Uninstalled(BaseModel):
@@ -55,7 +60,9 @@ def install_plugin(sent: Install, app: App) -> list[Record]:
     from jackfield.installer import Installer
 
     installer = Installer(app.paths, app.settings, app.plugins)
-    return installer.install(sent.spec, upgrade=sent.upgrade, progress=lambda line: None)
+    return installer.install(
+        sent.spec, upgrade=sent.upgrade, isolated=sent.isolated, progress=lambda line: None
+    )
 
 
 @router.post("/plugin-discovery")

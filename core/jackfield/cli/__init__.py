@@ -71,7 +71,7 @@ def _typer(door: Door) -> typer.Typer:
     for verb in VERBS:
         import_module(f"jackfield.cli.{verb}").add(cli, door)
     if door.has_app:
-        door.app.plugins.commands(cli)
+        door.app.plugins.commands(cli, door.app)
     return cli
 
 

@@ -13,6 +13,7 @@ from jackfield.cli.door import Door
 from jackfield.cli.load_flags import Option, load_options
 
 if TYPE_CHECKING:
+    from jackfield.loader import Loader
     from jackfield.testing.check import CheckResult, Outcome
 
 COLOURS: dict[Outcome, str] = {"passed": "green", "failed": "red", "not claimed": "dim"}
@@ -47,10 +48,21 @@ def add(cli: typer.Typer, door: Door) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
     ) -> None:
         """Run the suites that plugins and loaders have to pass, and report."""
+        from jackfield.environments import Environments
+        from jackfield.settings_store import SettingsStore
         from jackfield.testing.check import run
 
         results = []
-        for result in run(plugin, model, load_options(option), door.paths.plugins):
+        environments = Environments(door.paths, SettingsStore(door.paths))
+
+        def interpreter(loader: Loader) -> str:
+            return environments.interpreter(
+                loader, lambda line: door.side.print(line, style="dim", markup=False)
+            )
+
+        for result in run(
+            plugin, model, load_options(option), door.paths.plugins, interpreter=interpreter
+        ):
             results.append(result)
             if door.side.is_terminal:
                 door.side.print(f"{len(results)} {result.check}", markup=False)

@@ -149,20 +149,27 @@ def _add_installing(group: typer.Typer, door: Door) -> None:
         package: Annotated[str, typer.Argument(help="A package's name, or a folder")],
         editable: Annotated[bool, typer.Option("--editable", "-e", help="For authors")] = False,
         upgrade: Annotated[bool, typer.Option("--upgrade", help="To a newer version")] = False,
+        isolated: Annotated[
+            bool, typer.Option("--isolated", help="What it needs goes into an environment")
+        ] = False,
         yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
     ) -> None:
         """Install a plugin with pip, after showing what would change."""
         installer = _installer(door, door.app.plugins)
         with door.side.status("Looking what it needs"):
-            plan = installer.plan(package, editable=editable)
+            plan = installer.plan(package, editable=editable, upgrade=upgrade, isolated=isolated)
         for change in plan.changes:
             moved = f"{change.old} → {change.new}" if change.old else change.new
             door.side.print(f"  {change.name} {moved}", markup=False)
+        if isolated:
+            holds = ", ".join(plan.requirements) or "nothing but what a worker needs"
+            door.side.print(f"  in an environment of its own: {holds}", markup=False)
         confirmed("Install this?", yes=yes)
         records = installer.install(
             package,
             editable=editable,
             upgrade=upgrade,
+            isolated=isolated,
             plan=plan,
             progress=lambda line: door.side.print(line, style="dim", markup=False),
         )

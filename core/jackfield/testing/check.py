@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import shutil
-import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -47,6 +46,7 @@ def run(
     model: Path | None = None,
     options: Mapping[str, Any] | None = None,
     loose: Path | None = None,
+    interpreter: Callable[[Loader], str] | None = None,
 ) -> Iterator[CheckResult]:
     """Check an installed plugin by name, and each loader it offers on a model, in workers.
 
@@ -55,6 +55,8 @@ def run(
         model: a model file or folder for its loaders; without one they make a sample, if they can.
         options: load options for the loaders.
         loose: a folder of plugins in single files, where it is looked for too.
+        interpreter: of a loader's workers; left out, one that needs an environment gets its own,
+            for this time.
 
     Raises:
         PluginNotFound: no such plugin is installed.
@@ -88,11 +90,17 @@ def run(
                     hint="Give a model of a format that it opens.",
                 )
         for loader in loaders:
-            yield from _loader(app, loader, model, options or {}, Path(folder))
+            python = (interpreter or app.environments.interpreter)(loader)
+            yield from _loader(app, loader, python, model, options or {}, Path(folder))
 
 
 def _loader(
-    app: Application, loader: Loader, model: Path | None, given: Mapping[str, Any], folder: Path
+    app: Application,
+    loader: Loader,
+    python: str,
+    model: Path | None,
+    given: Mapping[str, Any],
+    folder: Path,
 ) -> Iterator[CheckResult]:
     """Check a loader on the model, or on a sample of its own."""
     subject = f"loader {loader.name}"
@@ -105,7 +113,7 @@ def _loader(
         "loader": loader,
         "files": app.catalog.identify(path),
         "options": _options(loader, given),
-        "python": sys.executable,
+        "python": python,
     }
     yield from run_suite(subject, type("Suite", (LoaderConformance,), members))
 

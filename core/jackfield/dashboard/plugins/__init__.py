@@ -10,6 +10,7 @@ from jackfield.application import Application
 from jackfield.dashboard.notices import draw_notices
 from jackfield.dashboard.plugins.cards import draw_card
 from jackfield.dashboard.plugins.conflicts import draw_conflicts
+from jackfield.dashboard.plugins.environments import draw_environments
 from jackfield.dashboard.plugins.install import draw_install, draw_work
 from jackfield.dashboard.plugins.words import does
 from jackfield.plugin_record import PluginRecord
@@ -24,8 +25,8 @@ def draw(app: Application) -> None:
     draw_notices()
     draw_work()
     draw_conflicts(app)
-    here, more, own = st.tabs(
-        [f"Installed ({len(records)})", "Install", "Write your own"],
+    here, more, apart, own = st.tabs(
+        [f"Installed ({len(records)})", "Install", "Environments", "Write your own"],
         key="plugins:tabs",
         on_change="rerun",
     )
@@ -35,6 +36,9 @@ def draw(app: Application) -> None:
     if more.open:
         with more:
             draw_install(app)
+    if apart.open:
+        with apart:
+            draw_environments(app)
     if own.open:
         with own:
             _draw_writing(app)

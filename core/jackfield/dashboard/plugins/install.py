@@ -39,8 +39,17 @@ def draw_install(app: Application) -> None:
             "start, without installing it again.",
             persist_state="session",
         )
+        isolated = st.checkbox(
+            "Install in an environment of its own",
+            key="plugins:isolated",
+            persist_state="session",
+        )
+        st.caption(
+            "Wanted for a loader whose dependencies clash with those of others, such as an old "
+            "version of a library: they go into a separate environment, where its models run."
+        )
     if check and spec and spec.strip():
-        _begin_plan(app, spec.strip(), editable)
+        _begin_plan(app, spec.strip(), editable, isolated)
     plan: Background[Plan] | None = st.session_state.get(PLAN)
     if plan is not None and not working():
         _draw_plan(app, plan)
@@ -54,10 +63,11 @@ def _installer(app: Application) -> Installer:
     return Installer(app.paths, app.settings, app.plugins)
 
 
-def _begin_plan(app: Application, spec: str, editable: bool) -> None:
+def _begin_plan(app: Application, spec: str, editable: bool, isolated: bool) -> None:
     installer = _installer(app)
     st.session_state[PLAN] = Background(
-        spec, lambda line: installer.plan(spec, editable=editable, progress=line)
+        spec,
+        lambda line: installer.plan(spec, editable=editable, isolated=isolated, progress=line),
     )
 
 
@@ -74,13 +84,19 @@ def _draw_plan(app: Application, plan: Background[Plan]) -> None:
     with st.container(border=True, key="plugins-plan"):
         st.markdown(f"**Installing {plain(plan.title)} would change**")
         _draw_changes(found.changes)
+        if found.isolated:
+            needs = ", ".join(f"`{text}`" for text in found.requirements)
+            st.write(
+                ":material/deployed_code: In an environment of its own: "
+                + (needs or "nothing but what a worker needs")
+            )
         with st.container(horizontal=True):
             st.button(
                 "Install",
                 key="plugins:go",
                 type="primary",
                 icon=":material/download:",
-                disabled=not found.changes,
+                disabled=not found.changes and not found.isolated,
                 on_click=_install,
                 args=(app, found, bool(st.session_state.get("plugins:editable"))),
             )
@@ -118,7 +134,9 @@ def _install(app: Application, plan: Plan, editable: bool) -> None:
     st.session_state[WORK] = Background(
         f"Installing {plan.spec}",
         lambda line: _installed(
-            installer.install(plan.spec, editable=editable, plan=plan, progress=line)
+            installer.install(
+                plan.spec, editable=editable, isolated=plan.isolated, plan=plan, progress=line
+            )
         ),
     )
     _forget_plan()
