@@ -68,6 +68,30 @@ def smollm2_folder() -> Path:
     return kept_folder("smollm2-135m-instruct", _convert)
 
 
+def smollm2_gptq() -> Path:
+    """The same weights in 4 bits, quantized from that folder by ``jackfield quantize``'s code."""
+
+    def make(folder: Path) -> Path:
+        from jackfield_loaders.gptq.quantize import quantize
+
+        quantize(smollm2_folder(), folder / "model", threads=2)
+        return folder / "model"
+
+    return kept_folder("smollm2-135m-instruct-gptq", make)
+
+
+def autogptq_python() -> str:
+    """The interpreter of AutoGPTQ's environment, made as Jackfield makes it, once a checkout."""
+    from jackfield.application import Application
+    from jackfield.paths import Paths
+    from jackfield_loaders.autogptq import AutoGptqLoader
+
+    checkout = hashlib.sha256(str(Path(__file__).resolve()).encode()).hexdigest()[:12]
+    paths = Paths(cache() / f"home-{checkout}")
+    paths.make()
+    return Application.create(paths).environments.interpreter(AutoGptqLoader())
+
+
 def minilm() -> Path:
     """all-MiniLM-L6-v2, a sentence-transformers folder."""
 
