@@ -25,13 +25,16 @@ def main() -> None:
 
     os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(told["threads"]))
     tell(stage="loading")
+    import torch
     from gptqmodel import GPTQModel, QuantizeConfig
     from transformers import AutoTokenizer
 
     source, target = Path(told["source"]), Path(told["target"])
     config = QuantizeConfig(bits=told["bits"], group_size=told["group_size"])
     config.device = told["device"]
-    model = GPTQModel.load(str(source), config)
+    # Processors compute bfloat16 many times slower than float32, unless they are made for it.
+    exact = {"dtype": torch.float32} if told["device"] == "cpu" else {}
+    model = GPTQModel.load(str(source), config, **exact)
     layers = int(model.model.config.get_text_config().num_hidden_layers)
     done: set[int] = set()
 
