@@ -5,7 +5,9 @@ These are the names for plugin authors; everything else may change without notic
 
 from pydantic import Field, SecretStr
 
-from jackfield.catalog.source import ModelSource, Offer
+from jackfield.catalog.file_source import FileSource
+from jackfield.catalog.source import Fetched, ModelSource, Offer, RemoteFile
+from jackfield.catalog.transfer import Retries
 from jackfield.errors import (
     DiskFull,
     DownloadError,
@@ -14,6 +16,8 @@ from jackfield.errors import (
     LoaderError,
     LoadFailed,
     ModelFileError,
+    NotFound,
+    NotPermitted,
     PromptTooLong,
     TurnRefused,
 )
@@ -68,7 +72,9 @@ __all__ = [
     "Environment",
     "ErrorEvent",
     "Event",
+    "Fetched",
     "Field",
+    "FileSource",
     "InvalidRequest",
     "JackfieldError",
     "ListedModel",
@@ -87,6 +93,8 @@ __all__ = [
     "ModelFiles",
     "ModelInfo",
     "ModelSource",
+    "NotFound",
+    "NotPermitted",
     "NoticeEvent",
     "Offer",
     "Page",
@@ -97,7 +105,9 @@ __all__ = [
     "Ranking",
     "Reach",
     "ReasoningEvent",
+    "RemoteFile",
     "ReplacedEvent",
+    "Retries",
     "SamplingParams",
     "SamplingPreset",
     "SecretStr",

@@ -17,6 +17,7 @@ A message says what failed with the value in quotes, then the rule, then what to
     ├── NotPermitted                a wrong or missing key, a foreign host, offline mode (401, 403)
     ├── ModelFileError              a model file that is broken or not what it says
     ├── DownloadError               a download that did not arrive whole and right
+    │   └── CorruptDownload         what arrived is not what was promised; nothing of it is kept
     ├── DiskFull                    not enough room, said before anything is written
     ├── HomeInUse                   another server has this data folder
     ├── PluginError                 a plugin that cannot be used, or a hook that failed
@@ -138,6 +139,15 @@ class DownloadError(JackfieldError):
 
     status = 502
     code = "download_failed"
+
+
+class CorruptDownload(DownloadError):
+    """What arrived is not what was promised, so nothing of it may be gone on with.
+
+    ``details`` may have ``expected`` and ``arrived``, two hashes or two sizes.
+    """
+
+    code = "download_corrupt"
 
 
 class DiskFull(JackfieldError):

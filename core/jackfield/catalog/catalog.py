@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from jackfield.catalog.adapters import AdapterFolder, adapters_in
 from jackfield.catalog.folder import files_of, format_of
 from jackfield.catalog.model import SIDECAR, CatalogModel, clean, describe, parts_of
 from jackfield.catalog.source import Offer
@@ -87,6 +88,10 @@ class Catalog:
         else:
             hint = "All models: jackfield models list"
         raise ModelNotFound(f"There is no model {name!r}.", hint=hint, name=name, nearest=nearest)
+
+    def adapters(self) -> list[AdapterFolder]:
+        """LoRA adapters in the folder for adapters and in the models' folders, by name."""
+        return adapters_in([self._paths.adapters, *self._folders()])
 
     def recommend(self, name: str, offer: Offer) -> None:
         """Make what a source recommends a model's settings, unless the user has set some."""
@@ -191,14 +196,17 @@ class Catalog:
         words.pop("", None)
         return words
 
+    def _folders(self) -> list[Path]:
+        """Where models are looked for; our own folder first."""
+        return [self._paths.models, *map(Path, self._settings.value.model_folders)]
+
     def _files(self) -> Iterator[Path]:
         """Files and folders of the formats that enabled loaders name; our own folder's first."""
         loaders = self._plugins.loaders().values()
         endings = {end for one in loaders for end in one.extensions}
         formats = {form for one in loaders for form in one.folders}
-        folders = [self._paths.models, *map(Path, self._settings.value.model_folders)]
         seen: set[str] = set()
-        for root in folders:
+        for root in self._folders():
             for folder, inner, names in os.walk(root.expanduser(), followlinks=True):
                 real = os.path.realpath(folder)
                 if real in seen:

@@ -2,146 +2,124 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import logging
-import os
-import re
-import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from difflib import get_close_matches
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
-from uuid import uuid4
 
 import msgspec
 
+from jackfield.catalog.arrival import check_room, checked, explained, has_files, keep
 from jackfield.catalog.catalog import Catalog
-from jackfield.catalog.model import SIDECAR, CatalogModel, Sidecar, describe
-from jackfield.catalog.source import ModelSource, Offer
-from jackfield.catalog.workplace import clean, workplace
-from jackfield.errors import DiskFull, DownloadError, InvalidRequest, JackfieldError, NotFound
+from jackfield.catalog.download_job import ENDED, Download, Job, Note, notes, read_note, refused
+from jackfield.catalog.model import SIDECAR, CatalogModel
+from jackfield.catalog.source import Fetched, Offer
+from jackfield.catalog.sources import NAME, SearchResult, Sources
+from jackfield.catalog.workplace import Workplace, clean, workplace
+from jackfield.errors import (
+    CorruptDownload,
+    DiskFull,
+    DownloadError,
+    InvalidRequest,
+    JackfieldError,
+    NotFound,
+)
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
 
-State = Literal["queued", "running", "done", "failed", "cancelled"]
+__all__ = ["Download", "Downloads", "SearchResult"]
+
 AT_ONCE = 2
-CHUNK = 1 << 20
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-"""What an offer may be called: it becomes a folder."""
-RESERVE = 100_000_000
-"""Bytes of disk to leave free."""
-
-
-class Download(msgspec.Struct):
-    """A download, running or ended.
-
-    Attributes:
-        done, total: bytes; total is 0 while it is unknown.
-        stage: a word for what is being done.
-        bytes_per_second: over the last seconds.
-        error, hint: why it failed and what to do.
-        model: the model's name here, once it is there.
-    """
-
-    id: str
-    source: str
-    offer: str
-    state: State = "queued"
-    done: int = 0
-    total: int = 0
-    stage: str = ""
-    bytes_per_second: float = 0.0
-    error: str = ""
-    hint: str = ""
-    model: str = ""
-    started: float = msgspec.field(default_factory=time.time)
 
 
 class Downloads:
-    """Starts, watches and cancels downloads; two run at once, others wait.
+    """Finds, starts, watches, pauses and cancels downloads; two run at once, others wait.
 
     A model arrives in a hidden folder beside the models, is checked there, and is renamed into its
-    place as the last step, so that nothing half-fetched is ever taken for a model.
+    place as the last step, so that nothing half-fetched is ever taken for a model. What can go on
+    later is noted in that folder: a killed download is paused for whoever starts next.
+
+    Attributes:
+        sources: where models can be got.
     """
 
     def __init__(self, paths: Paths, catalog: Catalog, plugins: PluginManager) -> None:
-        self._paths = paths
+        self.sources = Sources(plugins)
+        self._models = paths.models
         self._catalog = catalog
-        self._plugins = plugins
-        self._lock = threading.Lock()
-        self._places = threading.Semaphore(AT_ONCE)
-        self._jobs: dict[str, Download] = {}
+        self._lock = threading.RLock()
+        self._jobs: dict[str, Job] = {}
+        self._dropped: dict[str, Download] = {}
+        self._waiting: deque[Job] = deque()
         self._threads: dict[str, threading.Thread] = {}
-        self._cancelled: set[str] = set()
+        self._closing = False
 
     def offers(self) -> list[tuple[str, Offer]]:
-        """What all sources offer, each with its source's name."""
-        return [
-            (name, offer)
-            for name, source in self._plugins.model_sources().items()
-            for offer in _offers(source)
-        ]
+        """What all sources list without a network, each with its source's name."""
+        return self.sources.offers()
 
     def find_offer(self, name: str) -> tuple[str, Offer]:
-        """The source and offer of a name, in any case.
+        """See :meth:`Sources.find_offer`."""
+        return self.sources.find_offer(name)
 
-        Raises:
-            NotFound: nobody offers it; ``details['nearest']`` is the most similar name.
-        """
-        offers = self.offers()
-        for source, offer in offers:
-            if offer.name == name.lower():
-                return source, offer
-        names = [offer.name for _, offer in offers]
-        nearest = next(iter(get_close_matches(name.lower(), names, n=1, cutoff=0.4)), None)
-        meant = f"Did you mean {nearest!r}? " if nearest else ""
-        hint = f"{meant}There is: {', '.join(names) or 'nothing'}."
-        raise NotFound(f"No source offers a model {name!r}.", hint=hint, name=name, nearest=nearest)
+    def search(self, words: str, source: str = "") -> list[SearchResult]:
+        """See :meth:`Sources.search`."""
+        return self.sources.search(words, source)
 
-    def start(self, source: str, offer: str) -> Download:
+    def resolve(self, reference: str, source: str = "") -> tuple[str, Offer]:
+        """See :meth:`Sources.resolve`."""
+        return self.sources.resolve(reference, source)
+
+    def variants(self, reference: str, source: str = "") -> list[tuple[str, Offer]]:
+        """See :meth:`Sources.variants`."""
+        return self.sources.variants(reference, source)
+
+    def start(self, source: str, offer: Offer | str, name: str = "") -> Download:
         """Begin a download in the background; one of the same model that runs is returned.
+
+        Args:
+            offer: or the name or reference of one.
+            name: what the model shall be called here instead.
 
         Raises:
             NotFound: no such source or offer.
-            InvalidRequest: the model is here already.
+            InvalidRequest: the model is here already, or cannot be called that.
         """
-        found, wanted = self._offer(source, offer)
+        wanted = self._wanted(source, offer, name)
         with self._lock:
             for job in self._jobs.values():
-                if job.offer == offer and job.state in ("queued", "running"):
-                    return job
-            self._refuse_known(offer)
-            job = Download(uuid4().hex[:12], source, offer, total=wanted.size)
-            self._jobs[job.id] = job
-            thread = threading.Thread(
-                target=self._work, args=(job, found, wanted), name=f"fetch {offer}", daemon=True
-            )
-            self._threads[job.id] = thread
-            thread.start()
-        return job
+                download = job.download
+                if download.offer == wanted.name and download.state in ("queued", "running"):
+                    return download
+            job = self._made(source, wanted)
+            self._queue(job)
+        return job.download
 
     def run(
-        self, source: str, offer: str, progress: Callable[[Download], None] = lambda job: None
+        self,
+        source: str,
+        offer: Offer | str,
+        progress: Callable[[Download], None] = lambda job: None,
+        name: str = "",
     ) -> CatalogModel:
         """Fetch a model and wait for it.
 
         Raises:
             JackfieldError: it could not be fetched, or is here already.
         """
-        found, wanted = self._offer(source, offer)
-        self._refuse_known(offer)
-        job = Download(uuid4().hex[:12], source, offer, total=wanted.size)
-        self._fetch(job, found, wanted, lambda: progress(job))
-        return self._catalog.find(job.model)
+        job = self._made(source, self._wanted(source, offer, name))
+        self._fetch(job, lambda: progress(job.download))
+        return self._catalog.find(job.download.model)
 
     def list(self) -> list[Download]:
-        """All downloads since the start, newest first."""
+        """All downloads since the start and those that were left before it, newest first."""
         with self._lock:
-            jobs = [*self._jobs.values()]
-        return sorted(jobs, key=lambda job: -job.started)
+            known = {job.download.id: job.download for job in self._jobs.values()} | self._dropped
+        for note in notes(self._models):
+            known.setdefault(note.download.id, note.download)
+        return sorted(known.values(), key=lambda job: -job.started)
 
     def get(self, id_: str) -> Download:
         """One download.
@@ -149,43 +127,133 @@ class Downloads:
         Raises:
             NotFound: there is none.
         """
-        if id_ not in self._jobs:
-            raise NotFound(f"There is no download {id_!r}.")
-        return self._jobs[id_]
+        job = self._jobs.get(id_)
+        return job.download if job else self._dropped.get(id_) or self._left(id_).download
+
+    def pause(self, id_: str) -> None:
+        """Stop a download and keep what has arrived; it may take a moment.
+
+        Raises:
+            InvalidRequest: it does not run, or its source cannot go on from a part.
+        """
+        download = self.get(id_)
+        if download.state == "paused":
+            return
+        if download.elsewhere or download.state in ENDED:
+            raise refused(download, "paused")
+        if not download.kept:
+            raise InvalidRequest(
+                f"The download of {download.offer!r} cannot be paused: its source "
+                f"{download.source!r} always begins anew.",
+                hint="Let it go on, or cancel it.",
+            )
+        self._stop(self._jobs[id_], "pause")
+
+    def resume(self, id_: str) -> Download:
+        """Go on with a download that is paused or has failed.
+
+        Raises:
+            InvalidRequest: it has ended, or another process works on it.
+        """
+        with self._lock:
+            job = self._jobs.get(id_)
+            if id_ in self._dropped:
+                raise refused(self._dropped[id_], "resumed")
+            if job is None:
+                note = self._left(id_)
+                if note.download.elsewhere:
+                    raise refused(note.download, "resumed")
+                self._refuse_known(note.offer.name)
+                job = Job(self.sources.get(note.download.source), note.offer, note)
+                self._queue(job)
+            elif job.stop == "pause":  # it is about to stop
+                job.again = True
+            elif job.download.state == "failed":
+                self._refuse_known(job.offer.name)
+                job = Job(job.source, job.offer, Note(job.download, job.offer))
+                self._queue(job)
+            elif job.download.state in ENDED:
+                raise refused(job.download, "resumed")
+            return job.download
 
     def cancel(self, id_: str) -> None:
-        """Stop a download; what has arrived is thrown away."""
-        job = self.get(id_)
-        self._cancelled.add(job.id)
-        if job.state == "queued":
-            job.state = "cancelled"
+        """Stop a download; what has arrived is thrown away. One that has ended stays as it is.
+
+        Raises:
+            InvalidRequest: another process works on it.
+        """
+        job = self._jobs.get(id_)
+        if job is not None and job.download.state not in ENDED:
+            self._stop(job, "cancel")
+        elif job is None and id_ not in self._dropped:
+            download = self._left(id_).download
+            with workplace(self._models, download.offer):
+                download.state, download.kept, download.interrupted = "cancelled", False, False
+            self._dropped[id_] = download
+
+    def remove(self, id_: str) -> None:
+        """Take a download that has ended off the list, and throw away what it kept.
+
+        Raises:
+            InvalidRequest: it has not ended.
+        """
+        download = self.get(id_)
+        if download.state not in ENDED:
+            raise InvalidRequest(
+                f"The download of {download.offer!r} has not ended.", hint="Cancel it instead."
+            )
+        if download.kept and download.state == "failed":
+            with workplace(self._models, download.offer):
+                pass
+        with self._lock:
+            self._jobs.pop(id_, None)
+            self._dropped.pop(id_, None)
 
     def close(self, timeout: float = 10.0) -> None:
-        """Cancel all downloads and wait for them to tidy up."""
+        """Pause what can go on later, cancel the rest, and wait for them to tidy up."""
         until = time.monotonic() + timeout
-        for job in self.list():
-            self.cancel(job.id)
+        self._closing = True
+        for job in list(self._jobs.values()):
+            if job.download.state not in ENDED:
+                self._stop(job, "pause" if job.download.kept else "cancel")
         for thread in list(self._threads.values()):
             thread.join(max(0.0, until - time.monotonic()))
 
     def clean(self) -> None:
-        """Remove what killed downloads left; those that run, here or elsewhere, are let be."""
-        clean(self._paths.models)
+        """Remove what killed downloads left and cannot go on; running ones are let be."""
+        clean(self._models, {note.offer.name for note in notes(self._models)})
 
-    def _offer(self, source: str, offer: str) -> tuple[ModelSource, Offer]:
-        sources = self._plugins.model_sources()
-        if source not in sources:
-            raise NotFound(
-                f"There is no source {source!r}.",
-                hint=f"There is: {', '.join(sources) or 'none; enable a plugin that has one'}.",
+    def _left(self, id_: str) -> Note:
+        for note in notes(self._models):
+            if note.download.id == id_:
+                return note
+        raise NotFound(f"There is no download {id_!r}.")
+
+    def _wanted(self, source: str, offer: Offer | str, name: str) -> Offer:
+        self.sources.get(source)
+        wanted = offer if isinstance(offer, Offer) else self.sources.resolve(offer, source)[1]
+        if not name:
+            return wanted
+        if not NAME.fullmatch(name):
+            raise InvalidRequest(
+                f"A model cannot be called {name!r}.",
+                hint="Lower-case letters, digits, dots, dashes and underscores, a letter first.",
             )
-        for one in _offers(sources[source]):
-            if one.name == offer:
-                return sources[source], one
-        raise NotFound(f"The source {source!r} does not offer {offer!r}.")
+        return msgspec.structs.replace(wanted, name=name, reference=wanted.reference or wanted.name)
+
+    def _made(self, source: str, wanted: Offer) -> Job:
+        """A job for an offer, which goes on where an earlier one for the same thing ended."""
+        self._refuse_known(wanted.name)
+        note = read_note(self._models, wanted.name)
+        if note and note.download.source == source and note.offer.reference == wanted.reference:
+            return Job(self.sources.get(source), note.offer, note)
+        if note:  # something else of that name
+            with workplace(self._models, wanted.name):
+                pass
+        return Job(self.sources.get(source), wanted)
 
     def _refuse_known(self, offer: str) -> None:
-        place = self._paths.models / offer
+        place = self._models / offer
         for model in self._catalog.scan():
             if model.name == offer or model.path.is_relative_to(place):
                 raise InvalidRequest(
@@ -199,159 +267,119 @@ class Downloads:
                 hint="Move it elsewhere, or enable the loader that opens what is there.",
             )
 
-    def _work(self, job: Download, source: ModelSource, offer: Offer) -> None:
-        with self._places:
-            if job.state == "cancelled":
-                return
-            try:
-                self._fetch(job, source, offer, lambda: None)
-            except JackfieldError as error:
-                job.error, job.hint = error.message, error.hint
+    def _queue(self, job: Job) -> None:
+        with self._lock:
+            self._jobs[job.download.id] = job
+            self._waiting.append(job)
+            job.note(self._models)
+            self._begin()
 
-    def _fetch(
-        self, job: Download, source: ModelSource, offer: Offer, tell: Callable[[], None]
-    ) -> None:
+    def _begin(self) -> None:
+        """Begin with those that wait while there is room for them."""
+        while self._waiting and len(self._threads) < AT_ONCE and not self._closing:
+            job = self._waiting.popleft()
+            thread = threading.Thread(
+                target=self._work, args=(job,), name=f"fetch {job.offer.name}", daemon=True
+            )
+            self._threads[job.download.id] = thread
+            thread.start()
+
+    def _stop(self, job: Job, how: str) -> None:
+        with self._lock:
+            job.again = False
+            job.stop = "cancel" if how == "cancel" else "pause"
+            if job in self._waiting:
+                self._waiting.remove(job)
+                job.end("cancelled" if how == "cancel" else "paused")
+                if how == "pause":
+                    job.note(self._models)
+                    del self._jobs[job.download.id]
+
+    def _work(self, job: Job) -> None:
+        with suppress(JackfieldError):  # the download says it
+            self._fetch(job, lambda: None)
+        with self._lock:
+            del self._threads[job.download.id]
+            if job.download.state == "paused" and job.stop == "cancel":  # it came too late
+                with workplace(self._models, job.offer.name):
+                    job.end("cancelled")
+            elif job.download.state == "paused":  # what is kept is listed from its note
+                del self._jobs[job.download.id]
+                if job.again:
+                    self._queue(Job(job.source, job.offer, Note(job.download, job.offer)))
+            self._begin()
+
+    def _fetch(self, job: Job, tell: Callable[[], None]) -> None:
         """Fetch into a temporary folder and rename that when all is right."""
-
-        def cancelled() -> bool:
-            return job.id in self._cancelled
-
-        job.state = "running"
-        failure: Exception | None = None
+        name = job.offer.name
+        note = read_note(self._models, name)
+        fresh = note is None or note.download.id != job.download.id
+        job.download.state = "running"
+        began = False
         try:
-            with workplace(self._paths.models, offer.name) as folder:
-                self._check_room(offer)
-                progress = _progress(job, tell)
-                fetched = source.fetch(offer, folder, progress, cancelled)
-                if not cancelled():
-                    note = _checked(source, offer, folder, fetched, progress)
-                if not cancelled():
-                    self._keep(job, note, folder, fetched)
-                    self._catalog.recommend(job.model, offer)
-        except KeyboardInterrupt:
-            job.state = "cancelled"
-            raise
+            with workplace(self._models, name, fresh=fresh) as place:
+                began = True
+                try:
+                    self._bring(job, place.folder, tell)
+                except BaseException as error:
+                    self._settle(job, place, error)
+                    raise
+                self._settle(job, place)
         except JackfieldError as error:
-            failure = error
+            if not began:  # another process works on it, and what is there is not ours
+                job.download.kept = False
+                job.fail(error)
+            if not job.stop:
+                raise
+
+    def _bring(self, job: Job, folder: Path, tell: Callable[[], None]) -> None:
+        """Let the source fetch, check what it brings and keep it."""
+        source, offer = job.source, job.offer
+        job.note(self._models)
+        check_room(offer, self._models, folder)
+
+        def noted() -> None:
+            job.note(self._models, always=False)
+            tell()
+
+        progress = job.progress(noted)
+        try:
+            brought = source.fetch(offer, folder, progress, job.stopped)
+            fetched = brought if isinstance(brought, Fetched) else Fetched(brought)
+            if job.stopped():
+                return
+            note = checked(source, offer, folder, fetched, progress)
+            if job.stopped():
+                return
+            place = keep(self._models, note, folder, fetched.path)
+        except JackfieldError:
+            raise
         except OSError as error:
-            failure = _explained(error, offer)
-        except Exception as error:  # noqa: BLE001 - a source is a plugin's own code
-            failure = DownloadError(
+            raise explained(error, offer) from error
+        except Exception as error:
+            raise DownloadError(
                 f"The source {source.name!r} failed to fetch {offer.name!r}: "
                 f"{type(error).__name__}: {error}"
-            )
-            failure.__cause__ = error
-        if job.model:
-            job.state = "done"
-        elif cancelled():
-            job.state = "cancelled"
-        elif failure:
-            job.error = failure.message if isinstance(failure, JackfieldError) else str(failure)
-            job.state = "failed"
-            raise failure
-
-    def _keep(self, job: Download, note: Sidecar, folder: Path, fetched: Path) -> None:
-        """Put the model's folder in its place, with a note of where it came from."""
-        made = folder / "model"
-        made.mkdir()
-        kept = fetched.rename(made / fetched.name)
-        text = msgspec.json.format(msgspec.json.encode(note))
-        with (made / SIDECAR).open("wb") as file:
-            file.write(text)
-        for file_ in (made / SIDECAR, *([kept] if kept.is_file() else [])):
-            _to_disk(file_)
-        place = self._paths.models / note.name
-        if place.is_dir():  # an empty one, or the download fails: nothing of the user's is deleted
-            (place / SIDECAR).unlink(missing_ok=True)
-            place.rmdir()
-        made.rename(place)
+            ) from error
         here = [one for one in self._catalog.scan() if one.path.is_relative_to(place)]
-        job.model = here[0].name if here else note.name
+        job.download.model = here[0].name if here else note.name
+        self._catalog.recommend(job.download.model, offer)
 
-    def _check_room(self, offer: Offer) -> None:
-        needed = offer.size + offer.installed_size + RESERVE
-        free = shutil.disk_usage(self._paths.models).free
-        if free < needed:
-            raise DiskFull(
-                f"{offer.name!r} needs {needed / 1e6:.0f} MB of disk and {free / 1e6:.0f} MB are "
-                f"free in {str(self._paths.models)!r}.",
-                hint="Free some space, or move the data folder to another disk.",
-                needed=needed,
-                free=free,
-                path=str(self._paths.models),
-            )
-
-
-def _offers(source: ModelSource) -> list[Offer]:
-    """A source's offers; none, with a line in the log, when it fails to say."""
-    try:
-        return [offer for offer in source.offers() if NAME.fullmatch(offer.name)]
-    except Exception:  # a source is a plugin's own code
-        logging.getLogger(__name__).exception("The source %r cannot say what it has", source.name)
-        return []
-
-
-def _checked(
-    source: ModelSource,
-    offer: Offer,
-    folder: Path,
-    fetched: Path,
-    progress: Callable[[int, int, str], None],
-) -> Sidecar:
-    """A note about what has arrived.
-
-    Raises:
-        DownloadError: there is nothing, or no model that could be used.
-    """
-    if not fetched.exists() or not fetched.resolve().is_relative_to(folder.resolve()):
-        raise DownloadError(f"The source {source.name!r} brought nothing for {offer.name!r}.")
-    note = Sidecar(name=offer.name, source=source.name, license=offer.license)
-    if not fetched.is_file():
-        return note
-    model = describe(fetched)
-    if model is None or model.error:
-        why = model.error if model else "It is no model of its own."
-        raise DownloadError(
-            f"What the source {source.name!r} brought for {offer.name!r} cannot be used. {why}",
-            hint="Nothing of it was kept. Try again, or tell the plugin's author.",
+    def _settle(self, job: Job, place: Workplace, error: BaseException | None = None) -> None:
+        """Say how a download ended, and whether what has arrived stays."""
+        download = job.download
+        useless = isinstance(error, CorruptDownload) or (
+            isinstance(error, DiskFull) and "needed" not in error.details
         )
-    digest = hashlib.sha256()
-    note.size = model.size
-    with fetched.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            progress(file.tell(), note.size, "verifying")
-    note.sha256 = digest.hexdigest()
-    return note
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file's content would survive a power cut."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _progress(job: Download, tell: Callable[[], None]) -> Callable[[int, int, str], None]:
-    """Note progress in the job; the speed is that of the present stage."""
-    began: dict[str, tuple[float, int]] = {}
-
-    def progress(done: int, total: int, stage: str) -> None:
-        start, first = began.setdefault(stage, (time.monotonic(), done))
-        seconds = time.monotonic() - start
-        job.done, job.total, job.stage = done, total, stage
-        job.bytes_per_second = (done - first) / seconds if seconds > 0.2 else 0.0
-        tell()
-
-    return progress
-
-
-def _explained(error: OSError, offer: Offer) -> JackfieldError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(
-            f"The disk became full while {offer.name!r} was being fetched; nothing of it was kept.",
-            hint="Free some space and fetch it again.",
-        )
-    return DownloadError(
-        f"{offer.name!r} could not be written: {error.strerror or error}.",
-        hint=f"Look at {str(error.filename)!r}." if error.filename else "",
-    )
+        if download.model:
+            job.end("done")
+        elif job.stop == "cancel":
+            job.end("cancelled")
+        elif job.stop == "pause" or (error and not isinstance(error, Exception)):
+            job.end("paused" if download.kept else "cancelled")
+        elif isinstance(error, JackfieldError):
+            job.fail(error)
+            download.kept = download.kept and not useless and has_files(place.folder)
+        place.kept = download.kept and download.state in ("paused", "failed")
+        if place.kept:
+            job.note(self._models)

@@ -61,13 +61,22 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sidecar(msgspec.Struct):
-    """What Jackfield notes beside a model that it fetched."""
+    """What Jackfield notes beside a model that it fetched.
+
+    Attributes:
+        sha256: of the model's file; of a folder's files see ``files``.
+        repository, revision: where its source keeps it, and in which state.
+        files: the sha256 of each file, by its path.
+    """
 
     name: str
     source: str = ""
     license: str = ""
     sha256: str = ""
     size: int = 0
+    repository: str = ""
+    revision: str = ""
+    files: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def read_sidecar(folder: Path) -> Sidecar | None:

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+
+import msgspec
 
 from jackfield.errors import InvalidRequest
 
 PARTIAL = ".partial"
 """A hidden folder among the models: the same file system, and never scanned."""
+JOB = ".job.json"
+"""Beside what has arrived of a download that can go on; no model has a name like it."""
 MOMENT = 0.3
 """Seconds to wait for one that is just ending."""
 
 
-@contextlib.contextmanager
-def workplace(models: Path, name: str) -> Iterator[Path]:
-    """An empty folder to fetch a model into, for one process at a time; removed afterwards.
+class Workplace(msgspec.Struct):
+    """A folder to fetch a model into.
 
-    A lock that the system gives back when a process dies tells a killed download, whose remains
-    are removed, from one that another process is busy with.
+    Attributes:
+        kept: it stays when the work in it ends.
+    """
+
+    folder: Path
+    kept: bool = False
+
+
+@contextlib.contextmanager
+def workplace(models: Path, name: str, *, fresh: bool = True) -> Iterator[Workplace]:
+    """A folder to fetch a model into, for one process at a time; removed afterwards unless kept.
+
+    A lock that the system gives back when a process dies tells a killed download from one that
+    another process is busy with.
+
+    Args:
+        fresh: begin with an empty one, whatever an earlier download left.
 
     Raises:
         InvalidRequest: another process is fetching this model.
@@ -37,20 +55,42 @@ def workplace(models: Path, name: str) -> Iterator[Path]:
             f"The model {name!r} is being fetched by another Jackfield process.",
             hint="Wait for that one, or stop it.",
         ) from error
-    folder = partial / name
+    place = Workplace(partial / name)
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        yield folder
+        if fresh:
+            shutil.rmtree(place.folder, ignore_errors=True)
+        place.folder.mkdir(exist_ok=True)
+        yield place
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not place.kept:
+            shutil.rmtree(place.folder, ignore_errors=True)
         (partial / f"{name}.lock").unlink(missing_ok=True)
         lock.release()
 
 
-def clean(models: Path) -> None:
-    """Remove what killed downloads left; those that run, here or elsewhere, are let be."""
-    for left in (models / PARTIAL).glob("*.lock"):
+def held(models: Path, name: str) -> bool:
+    """Whether a process is busy with a model's folder at this moment."""
+    from filelock import FileLock, Timeout
+
+    path = models / PARTIAL / f"{name}.lock"
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    path.unlink(missing_ok=True)
+    lock.release()
+    return False
+
+
+def clean(models: Path, kept: Collection[str]) -> None:
+    """Remove what killed downloads left, but for those named; those that run are let be."""
+    partial = models / PARTIAL
+    left = {one.stem for one in partial.glob("*.lock")}
+    left |= {one.name for one in partial.glob("*/")}
+    for name in left - set(kept):
         # OSError: somebody else's, and no reason not to start
-        with contextlib.suppress(InvalidRequest, OSError), workplace(models, left.stem):
+        with contextlib.suppress(InvalidRequest, OSError), workplace(models, name):
             pass

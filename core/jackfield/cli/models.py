@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 
 from jackfield.cli.door import Door, confirmed, human_number, human_size
+from jackfield.cli.fetching import add_fetching
 from jackfield.cli.load_flags import Force, Option, load_options
-from jackfield.errors import InvalidRequest, JackfieldError
+from jackfield.cli.model_description import described, loader_of
+from jackfield.cli.model_settings import add_model_settings
+from jackfield.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from jackfield.catalog.downloads import Download
-    from jackfield.catalog.model import CatalogModel
     from jackfield.forecast import Forecast
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON")]
@@ -26,8 +26,10 @@ def add(cli: typer.Typer, door: Door) -> None:
     group = typer.Typer(no_args_is_help=True, help="Models on this computer, and more of them.")
     cli.add_typer(group, name="models")
     _add_listing(group, door)
-    _add_fetching(group, door)
+    add_fetching(group, door)
+    _add_removing(group, door)
     _add_loading(group, door)
+    add_model_settings(group, door)
 
 
 def _add_listing(group: typer.Typer, door: Door) -> None:
@@ -39,7 +41,7 @@ def _add_listing(group: typer.Typer, door: Door) -> None:
     @group.command()
     def show(model: Name, as_json: Json = False) -> None:
         """All that a model's files say."""
-        found = _described(door, door.app.catalog.find(model))
+        found = described(door, door.app.catalog.find(model))
         if as_json:
             door.json(found)
             return
@@ -63,7 +65,7 @@ def _list(door: Door, *, as_json: bool) -> None:
     models = door.app.catalog.scan()
     loaded = loaded_models(door.paths)
     if as_json:
-        door.json([{**_described(door, one), "loaded": one.name in loaded} for one in models])
+        door.json([{**described(door, one), "loaded": one.name in loaded} for one in models])
         return
     rows = [
         (
@@ -73,7 +75,7 @@ def _list(door: Door, *, as_json: bool) -> None:
             model.quantization,
             f"{model.context_length:,}" if model.context_length else "",
             model.architecture,
-            "broken" if model.error else _loader(door, model)[0],
+            "broken" if model.error else loader_of(door, model)[0],
             "yes" if model.name in loaded else "",
         )
         for model in models
@@ -94,31 +96,7 @@ def _list(door: Door, *, as_json: bool) -> None:
             door.side.print(f"{model.name}: {model.error}", style="yellow", markup=False)
 
 
-def _add_fetching(group: typer.Typer, door: Door) -> None:
-    @group.command()
-    def pull(
-        model: Annotated[str, typer.Argument(help="What to fetch; empty: what there is")] = "",
-        as_json: Json = False,
-    ) -> None:
-        """Fetch a model, or list those that can be fetched."""
-        downloads = door.app.downloads
-        if not model and as_json:
-            door.json([{"source": source, **_plain(offer)} for source, offer in downloads.offers()])
-            return
-        if not model:
-            rows = [
-                (offer.name, human_size(offer.size), offer.license, offer.title, offer.description)
-                for _, offer in downloads.offers()
-            ]
-            heads = ("name", "size", "license", "title", "about")
-            door.table(rows, heads, "No plugin offers models.")
-            return
-        source, offer = downloads.find_offer(model)
-        fetched = _fetch(door, source, offer.name)
-        if as_json:
-            door.json(_described(door, fetched))
-        door.side.print(f"{fetched.name} is here. Try: jackfield run {fetched.name} 'Hello'")
-
+def _add_removing(group: typer.Typer, door: Door) -> None:
     @group.command()
     def remove(
         model: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False
@@ -172,65 +150,6 @@ def _add_loading(group: typer.Typer, door: Door) -> None:
         door.side.print(f"{name} is unloaded: {before} before, {after} after.")
 
 
-def _fetch(door: Door, source: str, offer: str) -> CatalogModel:
-    """Fetch with a progress bar, or with a line now and then when nobody looks."""
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=door.side) as progress:
-        bars: dict[str, Any] = {}
-
-        def show(job: Download) -> None:
-            stage = job.stage or "waiting"
-            if stage not in bars:
-                bars[stage] = progress.add_task(f"{offer}: {stage}", total=job.total or None)
-            progress.update(bars[stage], completed=job.done, total=job.total or None)
-
-        return door.app.downloads.run(source, offer, show)
-
-
-def _described(door: Door, model: CatalogModel) -> dict[str, Any]:
-    loader, reason = ("", "") if model.error else _loader(door, model)
-    return {
-        "name": model.name,
-        "format": model.format,
-        "size": model.size,
-        "architecture": model.architecture,
-        "parameters": model.parameters,
-        "quantization": model.quantization,
-        "context_length": model.context_length,
-        "license": model.license,
-        "source": model.source,
-        "loader": loader,
-        "loader_reason": reason,
-        "path": str(model.path),
-        "chat_template": bool(model.chat_template),
-        "error": model.error,
-    }
-
-
-def _loader(door: Door, model: CatalogModel) -> tuple[str, str]:
-    """The loader that would open a model and why, or why none can be said."""
-    try:
-        loader, match = door.app.engine.choose_loader(model)
-    except JackfieldError as error:
-        return "?", error.message
-    return loader.name, match.reason
-
-
 def _print_forecast(door: Door, found: Forecast, *, as_json: bool) -> None:
     plan, needed = found.plan, found.plan.estimate
     if as_json:
@@ -256,8 +175,3 @@ def _print_forecast(door: Door, found: Forecast, *, as_json: bool) -> None:
     if found.outcome != "fits":
         told = found.refusal or "Other models are unloaded, or waited for, to make room."
         door.screen.print(told, markup=False, highlight=False, style="yellow")
-
-
-def _plain(struct: msgspec.Struct) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(struct)
-    return plain
