@@ -11,28 +11,33 @@ from pathlib import Path
 from benchmarks.result import Result, table
 from benchmarks.setting import Setting, machine, threads
 
-NAMES = (
-    "one_stream",
-    "first_token",
-    "gguf_servers",
-    "transformers_servers",
-    "embeddings",
-    "help_time",
-    "first_byte",
-    "chat_page",
-    "unload",
-)
+NAMES = {
+    "one_stream": ("model",),
+    "first_token": ("model",),
+    "gguf_servers": ("model",),
+    "transformers_servers": ("folder",),
+    "embeddings": ("embedder",),
+    "help_time": (),
+    "first_byte": (),
+    "chat_page": ("model",),
+    "unload": ("model", "folder", "embedder"),
+}
+"""The benchmarks, and which of the tests' models each uses."""
+
+PARTS = {"model": "smollm2", "folder": "smollm2_folder", "embedder": "minilm"}
+UNUSED = Path("none")
+"""Stands for a model that no benchmark of this run uses."""
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 
 INTRODUCTION = """# Benchmarks
 
 Made by `python -m benchmarks --write`. What is compared runs in the same run, in turn, on one
-machine, with SmolLM2-135M-Instruct (Q4_1 as GGUF, {dtype} as safetensors) on the device
-`{device}`, {threads} threads, a context of 1,024 tokens in each of 8 slots, and replies of {tokens}
-tokens, counted by each server's own usage; texts are embedded with all-MiniLM-L6-v2. Each figure is
-the median, in parentheses the least and the greatest. A ratio is the median of the ratios of
-measurements made one after the other. Rows without a budget are there to be compared.
+machine, on the device `{device}`, with {threads} threads, a context of 1,024 tokens in each of 8
+slots, and replies of {tokens} tokens, counted by each server's own usage. The models: GGUF
+`{model}`, safetensors `{folder}` in {dtype}, embeddings `{embedder}`. Each figure is the median, in
+parentheses the least and the greatest. A ratio is the median of the ratios of measurements made one
+after the other. Rows without a budget are there to be compared.
 
 Measured on {date}: {machine}
 
@@ -50,15 +55,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="pairs to measure")
     parser.add_argument("--tokens", type=int, default=96, help="length of a reply")
     parser.add_argument("--threads", type=int, default=threads(), help="the engines' threads")
-    parser.add_argument("--write", action="store_true", help="write docs/reference/benchmarks.md")
+    parser.add_argument(
+        "--write",
+        nargs="?",
+        type=Path,
+        const=PAGE,
+        metavar="FILE",
+        help="write the page, by default docs/reference/benchmarks.md",
+    )
     given = parser.parse_args()
-    names = given.names or NAMES
+    names = given.names or list(NAMES)
     if unknown := [name for name in names if name not in NAMES]:
         parser.error(f"no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}")
+    used = {what for name in names for what in NAMES[name]}
+    model, folder, embedder = (
+        (getattr(given, what) or (part(name) if what in used else UNUSED)).resolve()
+        for what, name in PARTS.items()
+    )
     setting = Setting(
-        (given.model or part("smollm2")).resolve(),
-        (given.folder or part("smollm2_folder")).resolve(),
-        (given.embedder or part("minilm")).resolve(),
+        model,
+        folder,
+        embedder,
         given.rounds,
         given.tokens,
         given.threads,
@@ -73,8 +90,8 @@ def main() -> None:
         results += found
     print(f"\n{machine()}\n\n{table(results)}")
     if given.write:
-        PAGE.write_text(page(setting, results), encoding="utf-8")
-        print(f"\nwritten: {PAGE.relative_to(ROOT)}")
+        given.write.write_text(page(setting, results), encoding="utf-8")
+        print(f"\nwritten: {given.write}")
     sys.exit(0 if all(result.kept for result in results) else 1)
 
 
@@ -90,6 +107,9 @@ def page(setting: Setting, results: list[Result]) -> str:
     """The page of the reference."""
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     head = INTRODUCTION.format(
+        model=setting.model.name,
+        folder=setting.folder.name,
+        embedder=setting.embedder.name,
         threads=setting.threads,
         tokens=setting.tokens,
         dtype=setting.dtype,

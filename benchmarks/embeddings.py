@@ -46,7 +46,7 @@ def run(setting: Setting) -> list[Result]:
                 figures.append(ask())
     return [
         Result(
-            f"Texts embedded per second, {how}, over bare Sentence Transformers",
+            f"Texts embedded per second, {how}",
             ratio(ours, theirs),
             "",
             None,
@@ -54,8 +54,8 @@ def run(setting: Setting) -> list[Result]:
             f"{spread(ours, 'texts/s')} over {spread(theirs, 'texts/s')}",
         )
         for how, (ours, theirs) in (
-            (f"one client in requests of {BATCH}", large),
-            (f"{PARALLEL} clients with a text each, over `encode` one by one", single),
+            (f"one client with {BATCH} a request, over bare `encode` of the same", large),
+            (f"{PARALLEL} clients with one a request, over bare `encode` one by one", single),
         )
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from benchmarks.peers import missing
 from benchmarks.raw_engine import RawEngine
 from benchmarks.result import Result, spread
 from benchmarks.setting import Setting
@@ -13,6 +14,9 @@ from benchmarks.streams import OPENINGS
 
 def run(setting: Setting) -> list[Result]:
     """Milliseconds between the two, for short prompts that nobody has seen before."""
+    if lacking := missing(("xllamacpp",)):
+        print(f"  left out: {', '.join(lacking)} not installed")
+        return []
     ours: list[float] = []
     raw: list[float] = []
     with RawEngine(setting) as engine, Stack(setting) as stack:

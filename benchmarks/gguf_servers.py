@@ -20,6 +20,9 @@ BUDGETS = {(ENGINE, PARALLEL): 0.95, (PEER, PARALLEL): 1.5}
 
 def run(setting: Setting) -> list[Result]:
     """Tokens per second of all clients together, and seconds to their first tokens."""
+    if lacking := missing(("xllamacpp",)):
+        print(f"  left out: {', '.join(lacking)} not installed")
+        return []
     with ExitStack() as stack:
         servers = {ENGINE: stack.enter_context(RawEngine(setting)).client}
         if lacking := missing(LLAMA_CPP_SERVER):

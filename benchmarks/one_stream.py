@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.peers import missing
 from benchmarks.raw_engine import RawEngine
 from benchmarks.result import Result, ratio, spread
 from benchmarks.setting import Setting
@@ -11,6 +12,9 @@ from benchmarks.streams import OPENINGS
 
 def run(setting: Setting) -> list[Result]:
     """Tokens per second, from the request to the last token."""
+    if lacking := missing(("xllamacpp",)):
+        print(f"  left out: {', '.join(lacking)} not installed")
+        return []
     ours: list[float] = []
     raw: list[float] = []
     with RawEngine(setting) as engine, Stack(setting) as stack:

@@ -6,10 +6,12 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
+from benchmarks.last_words import last_words
 from benchmarks.setting import N_CTX, Setting, free_port
 from benchmarks.stack import PATIENCE
 from benchmarks.streams import Client
@@ -32,11 +34,12 @@ class Peer(AbstractContextManager["Peer"]):
     ) -> None:
         self.client = client
         self._name = " ".join(command[1:4])
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._process = subprocess.Popen(
             command,
             env=dict(environment or os.environ),
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
         )
         try:
             self._wait()
@@ -47,28 +50,29 @@ class Peer(AbstractContextManager["Peer"]):
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait(30)
+        self._errors.close()
 
     def _wait(self) -> None:
         begun = time.perf_counter()
         while time.perf_counter() - begun < PATIENCE:
             if self._process.poll() is not None:
-                raise RuntimeError(f"{self._name} ended")
+                raise RuntimeError(f"{self._name} ended: {last_words(self._errors)}")
             try:
                 self.client.complete("warm up", 4)
             except (OSError, RuntimeError):
                 time.sleep(0.2)
             else:
                 return
-        raise RuntimeError(f"{self._name} does not answer")
+        raise RuntimeError(f"{self._name} does not answer: {last_words(self._errors)}")
 
 
 LLAMA_CPP_SERVER = ("llama_cpp", "pydantic_settings", "sse_starlette", "starlette_context")
 """What llama-cpp-python's server imports."""
 
 
-def llama_cpp_server(setting: Setting) -> Peer:
+def llama_cpp_server(setting: Setting, port: int = 0) -> Peer:
     """``python -m llama_cpp.server``, told not to drop a running request for the next one."""
-    port = free_port()
+    port = port or free_port()
     arguments = {
         "model": setting.model,
         "model_alias": "peer",
@@ -85,9 +89,9 @@ def llama_cpp_server(setting: Setting) -> Peer:
     return Peer(command, Client(f"http://127.0.0.1:{port}", "peer"))
 
 
-def transformers_serve(setting: Setting, *, continuous: bool) -> Peer:
+def transformers_serve(setting: Setting, port: int = 0, *, continuous: bool) -> Peer:
     """``transformers serve``, with or without its continuous batching."""
-    port = free_port()
+    port = port or free_port()
     batching = "--continuous-batching" if continuous else "--no-continuous-batching"
     command = [
         *(sys.executable, "-m", "transformers.cli.transformers", "serve", str(setting.folder)),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.last_words import last_words
 from benchmarks.setting import N_CTX, PARALLEL, Setting
 from benchmarks.streams import Client, Stream
 
@@ -21,11 +23,12 @@ class RawEngine(AbstractContextManager["RawEngine"]):
 
     def __init__(self, setting: Setting) -> None:
         command = [sys.executable, "-m", "benchmarks.raw_engine", str(setting.model)]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._process = subprocess.Popen(
             [*command, str(setting.threads), str(setting.layers)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
         )
         self.client = Client(self._answer()["url"], NAME)
@@ -33,6 +36,7 @@ class RawEngine(AbstractContextManager["RawEngine"]):
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait(30)
+        self._errors.close()
 
     def complete(self, prompt: str, tokens: int) -> Stream:
         """A greedy reply, timed inside the process."""
@@ -46,7 +50,7 @@ class RawEngine(AbstractContextManager["RawEngine"]):
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("the raw engine's process ended")
+            raise RuntimeError(f"the raw engine's process ended: {last_words(self._errors)}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

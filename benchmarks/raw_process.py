@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from contextlib import AbstractContextManager
 from typing import Any
 
+from benchmarks.last_words import last_words
 from benchmarks.setting import Setting
 
 
@@ -15,12 +17,13 @@ class RawProcess(AbstractContextManager["RawProcess"]):
     """Runs a module of this folder, which says one line when it is ready."""
 
     def __init__(self, module: str, setting: Setting, *arguments: str) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             env=setting.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
         )
         self._answer()
@@ -28,6 +31,7 @@ class RawProcess(AbstractContextManager["RawProcess"]):
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait(30)
+        self._errors.close()
 
     def ask(self, **question: Any) -> dict[str, Any]:
         """An answer; seconds in it are measured inside the process."""
@@ -40,6 +44,6 @@ class RawProcess(AbstractContextManager["RawProcess"]):
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("the bare library's process ended")
+            raise RuntimeError(f"the bare library's process ended: {last_words(self._errors)}")
         answer: dict[str, Any] = json.loads(line)
         return answer

@@ -70,7 +70,7 @@ class Setting:
             "parallel": PARALLEL,
             "device": self.device,
             "dtype": self.dtype,
-            "n_threads": self.threads,
+            "threads": self.threads,
         }
 
     @property
@@ -103,7 +103,12 @@ def threads() -> int:
 
 def machine() -> str:
     """The machine and the versions, in a sentence or two."""
+    from jackfield.machine import Machine
+
     memory = psutil.virtual_memory().total / 1e9
+    cards = "".join(
+        f"{card.title} with {card.total / 1e9:.0f} GB, " for card in Machine.now().accelerators
+    )
     versions = ", ".join(
         f"{name} {metadata.version(name)}"
         for name in ("jackfield", "xllamacpp", "llama-cpp-python", "torch", "transformers")
@@ -111,7 +116,7 @@ def machine() -> str:
     )
     return (
         f"{processor()}, {threads()} physical and {os.cpu_count()} logical cores, "
-        f"{memory:.0f} GB of memory, {platform.system()} {platform.machine()}, Python "
+        f"{memory:.0f} GB of memory, {cards}{platform.system()} {platform.machine()}, Python "
         f"{sys.version.split()[0]}; {versions}."
     )
 

@@ -20,7 +20,7 @@ PART = 40.0
 
 def run(setting: Setting) -> list[Result]:
     """Tokens per second of all clients together."""
-    if lacking := missing(("torch", "transformers")):
+    if lacking := missing(("torch", "transformers", "accelerate", "openai")):
         print(f"  left out: {', '.join(lacking)} not installed")
         return []
     with ExitStack() as stack:

@@ -16,7 +16,9 @@ SETTLE = 2.0
 
 def run(setting: Setting) -> list[Result]:
     """Resident memory of server and workers after unloading, over before loading."""
-    results = [_unloaded(setting, "gguf", MODEL, setting.options)]
+    results = []
+    if not missing(("xllamacpp",)):
+        results.append(_unloaded(setting, "gguf", MODEL, setting.options))
     if not missing(("torch", "transformers")):
         options = setting.transformers_options
         results.append(_unloaded(setting, "transformers", FOLDER, options))

@@ -52,6 +52,16 @@ def test_a_good_loader_passes_on_the_sample_that_it_makes_itself(home):
     assert f"{len(results)} passed, 0 failed, 0 not claimed" in shown.stdout
 
 
+@pytest.mark.parametrize("name", ["remote", "autogptq"])
+def test_without_a_model_a_loader_is_not_claimed_and_gets_no_environment(home, name):
+    results = checked(home, name)
+    (loader,) = [one for one in results.values() if one["subject"] == f"loader {name}"]
+    assert (loader["check"], loader["outcome"]) == ("opens a model", "not claimed")
+    assert "give one with --model" in loader["reason"]
+    assert {one["outcome"] for one in results.values() if one is not loader} == {"passed"}
+    assert not home.paths.environments.exists()
+
+
 def test_a_loader_that_cannot_load_fails_its_check_without_a_traceback(home):
     model = fake_model(home.paths.models, "bad", crash_on_load="raise")
     done = home.run("plugins", "check", "fake", "--model", str(model))

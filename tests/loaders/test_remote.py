@@ -134,6 +134,13 @@ def test_what_a_server_had_is_remembered_while_it_is_down(tmp_path):
         assert [one.id for one in here.openai.models.list()] == ["up.parrot"]
 
 
+def test_a_model_named_by_its_path_is_called_by_the_last_part(rude, tmp_path):
+    rude.handler.models = ["/models/one.gguf", "/a/two", "/b/two/", "C:\\models\\3", "org/four"]
+    with workbench(tmp_path, servers=[f"up = http://127.0.0.1:{rude.server_port}"]) as here:
+        names = {one.id for one in here.openai.models.list()}
+    assert names == {"up.one.gguf", "up.-a-two", "up.-b-two", "up.3", "up.org-four"}
+
+
 class Rude(http.server.BaseHTTPRequestHandler):
     """A server that does as the model's name says."""
 
@@ -141,11 +148,14 @@ class Rude(http.server.BaseHTTPRequestHandler):
     keys_seen: list[str]
     asked: list[dict]
     hung_up: threading.Event
+    models: tuple[str, ...] = (
+        *("refuses", "missing", "limited", "fails", "garbage", "drops", "silent"),
+        *("stubborn", "good"),
+    )
 
     def do_GET(self):
         self.keys_seen.append(self.headers.get("authorization", ""))
-        names = ["refuses", "missing", "limited", "fails", "garbage", "drops", "silent", "good"]
-        self.answer(200, {"data": [{"id": name, "object": "model"} for name in names]})
+        self.answer(200, {"data": [{"id": name, "object": "model"} for name in self.models]})
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -166,6 +176,8 @@ class Rude(http.server.BaseHTTPRequestHandler):
                 time.sleep(3)
             case "drops":
                 self.stream(chunk("one "), chunk("two "), whole=False)
+            case "stubborn":
+                self.stream(chunk("one t"), chunk("wo"), chunk(" three"), "data: [DONE]\n\n")
             case "good":
                 self.endless()
 
@@ -275,6 +287,15 @@ def test_a_limit_names_the_time_to_wait(rude, load):
 def test_a_silent_server_is_given_up(rude, load):
     with pytest.raises(LoaderError, match="did not answer in time"):
         chat(load("silent", first_token_seconds=1))
+
+
+def test_a_stop_string_ends_the_reply_of_a_server_that_does_not_know_it(load):
+    assert chat(load("stubborn"), stop=["two"]) == "one "
+    assert chat(load("stubborn"), stop=["twofold"]) == "one two three"
+    said = Message("user", (TextPart("hi"),))
+    asked = SamplingParams(stop=["word"])
+    *_, last = load("good").complete(Prompt("x", messages=(said,)), asked)
+    assert (last.finish, last.completion_tokens) == ("stop", 1)
 
 
 def test_hanging_up_stops_the_server(rude, load):

@@ -79,8 +79,8 @@ def run(
             )
         plugin = app.plugins.plugin(name)
         yield from run_suite(name, type("Suite", (PluginConformance,), {"plugin": type(plugin)}))
-        offered: list[type[Loader]] = list(getattr(plugin, "jackfield_loaders", list)())
-        loaders = [kind() for kind in offered]
+        offered: list[type[Loader] | Loader] = list(getattr(plugin, "jackfield_loaders", list)())
+        loaders = [one() if isinstance(one, type) else one for one in offered]
         if model is not None:
             files = app.catalog.identify(model)
             loaders = [one for one in loaders if one.probe(files) is not None]
@@ -89,15 +89,15 @@ def run(
                     f"No loader of plugin {name!r} opens {str(model)!r}.",
                     hint="Give a model of a format that it opens.",
                 )
+        find = interpreter or app.environments.interpreter
         for loader in loaders:
-            python = (interpreter or app.environments.interpreter)(loader)
-            yield from _loader(app, loader, python, model, options or {}, Path(folder))
+            yield from _loader(app, loader, find, model, options or {}, Path(folder))
 
 
 def _loader(
     app: Application,
     loader: Loader,
-    python: str,
+    interpreter: Callable[[Loader], str],
     model: Path | None,
     given: Mapping[str, Any],
     folder: Path,
@@ -113,7 +113,7 @@ def _loader(
         "loader": loader,
         "files": app.catalog.identify(path),
         "options": _options(loader, given),
-        "python": python,
+        "python": interpreter(loader),
     }
     yield from run_suite(subject, type("Suite", (LoaderConformance,), members))
 

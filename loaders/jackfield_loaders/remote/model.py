@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
+import msgspec
 
 from jackfield import (
     Alternative,
@@ -31,6 +32,7 @@ from jackfield import (
 )
 from jackfield_loaders.remote.options import RemoteOptions
 from jackfield_loaders.remote.speaking import Server
+from jackfield_loaders.text import TextStream
 
 OPENAI = {
     "temperature": "temperature",
@@ -108,13 +110,13 @@ class RemoteModel(LoadedModel):
             body["messages"] = [_message(one) for one in prompt.messages]
             if params.logprobs is not None:
                 body |= {"logprobs": True, "top_logprobs": params.logprobs}
-            return RemoteReply(self._server, "/chat/completions", body)
+            return RemoteReply(self._server, "/chat/completions", body, params.stop)
         if prompt.media:
             raise InvalidRequest("Images and recordings need a chat.", param="messages")
         body["prompt"] = prompt.text
         if params.logprobs is not None:
             body["logprobs"] = params.logprobs
-        return RemoteReply(self._server, "/completions", body)
+        return RemoteReply(self._server, "/completions", body, params.stop)
 
     def embed(self, texts: Sequence[str], *, dimensions: int = 0) -> Embeddings:
         """The server's vectors."""
@@ -155,7 +157,9 @@ class RemoteModel(LoadedModel):
         given = params.model_dump(mode="json", include=params.model_fields_set & set(self._fields))
         given.pop("logprobs", None)
         body = {
-            self._fields[name]: value for name, value in given.items() if value not in (None, [])
+            self._fields[name]: value
+            for name, value in given.items()
+            if value not in (None, [], {})
         }
         return {
             **body,
@@ -166,9 +170,14 @@ class RemoteModel(LoadedModel):
 
 
 class RemoteReply(Iterator[Token]):
-    """A reply as the server sends it; :meth:`close` may be called from any thread."""
+    """A reply as the server sends it; :meth:`close` may be called from any thread.
 
-    def __init__(self, server: Server, path: str, body: dict[str, Any]) -> None:
+    Stop strings are watched for here as well: some servers write them out, some do not know them.
+    """
+
+    def __init__(
+        self, server: Server, path: str, body: dict[str, Any], stops: Sequence[str] = ()
+    ) -> None:
         self._server = server.alone()
         self._connection: socket.socket | None = None
         self._path, self._body = path, body
@@ -178,6 +187,7 @@ class RemoteReply(Iterator[Token]):
         self._reading = threading.RLock()
         self._finish, self._pieces = "stop", 0
         self._usage: dict[str, Any] = {}
+        self._text = TextStream(stops)
 
     def __next__(self) -> Token:
         while not (self._closed or self._over):
@@ -189,9 +199,12 @@ class RemoteReply(Iterator[Token]):
             for choice in chunk.get("choices") or ():
                 self._finish = choice.get("finish_reason") or self._finish
                 token = _token(choice)
-                if token is not None:
-                    self._pieces += 1
-                    return token
+                if token is None:
+                    continue
+                if self._text.stopped:  # this server does not stop by itself
+                    return self._last()
+                self._pieces += 1
+                return msgspec.structs.replace(token, text=self._text.add(token.text))
         raise StopIteration
 
     def close(self) -> None:
@@ -236,9 +249,10 @@ class RemoteReply(Iterator[Token]):
         self._server.close()
         if self._closed:
             raise StopIteration
+        cut = self._finish == "length" and not self._text.stopped
         return Token(
-            "",
-            finish="length" if self._finish == "length" else "stop",
+            self._text.flush(),
+            finish="length" if cut else "stop",
             prompt_tokens=int(self._usage.get("prompt_tokens") or 0),
             cached_tokens=int(
                 (self._usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ class Servers:
         found = []
         for server, address in self._addresses.items():
             known = self._now(server, address)
-            found += [_listed(server, known, model) for model in known.models if model.get("id")]
+            models = [model for model in known.models if model.get("id")]
+            short = Counter(_short(str(model["id"])) for model in models)
+            found += [_listed(server, known, model, short) for model in models]
             if known.error and not known.models:
                 files = ModelFiles(Path("remote", server), "remote", 0, {"server": server})
                 found.append(ListedModel(server, files, error=known.error))
@@ -123,9 +126,17 @@ class Servers:
         made.rename(self._file)
 
 
-def _listed(server: str, known: Known, model: dict[str, Any]) -> ListedModel:
+def _short(identity: str) -> str:
+    """The last part of a path; servers that were started with a file or folder name it so."""
+    path = re.match(r"(/|~|\.{1,2}/|[A-Za-z]:[/\\])", identity)
+    return re.split(r"[/\\]", identity.rstrip("/\\"))[-1] if path else identity
+
+
+def _listed(server: str, known: Known, model: dict[str, Any], short: Counter[str]) -> ListedModel:
     identity = str(model["id"])
-    name = re.sub(r"[^a-z0-9._-]+", "-", f"{server}.{identity}".lower()).strip("-.")
+    called = _short(identity)
+    called = called if short[called] == 1 else identity
+    name = re.sub(r"[^a-z0-9._-]+", "-", f"{server}.{called}".lower()).strip("-.")
     meta = model.get("meta")
     details = meta if isinstance(meta, dict) else {}
     lengths = (model.get("max_model_len"), model.get("context_length"), details.get("n_ctx_train"))
