@@ -70,7 +70,10 @@ def _tried(files: ModelFiles, options: GptqOptions, kernel: str) -> Any:
     from gptqmodel import BACKEND, GPTQModel
 
     backend = BACKEND.AUTO if kernel == "auto" else BACKEND(f"gptq_{kernel}")
-    model = GPTQModel.load(str(files.path), device=options.device, backend=backend).model.eval()
+    # In bfloat16 a request would be answered otherwise in a batch than alone.
+    exact = {"dtype": torch.float32} if options.device == "cpu" else {}
+    model = GPTQModel.load(str(files.path), device=options.device, backend=backend, **exact)
+    model = model.model.eval()
     with torch.inference_mode():
         model(input_ids=torch.zeros((1, 1), dtype=torch.long, device=options.device))
     return model
