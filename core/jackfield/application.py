@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jackfield.conversations import Conversations
     from jackfield.engine import Engine
     from jackfield.jobs import Jobs
+    from jackfield.model_settings import SavedSettings
     from jackfield.pipeline import Pipeline
     from jackfield.templates.templates import Templates
     from jackfield.trace import TraceStore
@@ -88,6 +89,13 @@ class Application:
         from jackfield.engine import Engine  # asyncio and what workers need
 
         return Engine(self.catalog, self.plugins, self.settings, self.paths, self.environments)
+
+    @cached_property
+    def model_settings(self) -> SavedSettings:
+        """What is saved for single models."""
+        from jackfield.model_settings import SavedSettings
+
+        return SavedSettings(self.catalog, self.plugins, self.settings)
 
     @cached_property
     def conversations(self) -> Conversations:

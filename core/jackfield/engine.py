@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio.to_thread
 
+from jackfield.adapters import Adapters
 from jackfield.admission import Admission
 from jackfield.announcer import Announcer
 from jackfield.caretaker import Caretaker
@@ -43,8 +44,8 @@ _GRACE = 1.0  # seconds for each step of ending a worker when everything stops
 class Engine:
     """The models in memory, each in a process of its own.
 
-    ``residents``, ``resident``, ``forecast`` and ``choose_loader`` are for any thread; the rest
-    belongs to the event loop in which the engine was started.
+    ``residents``, ``resident``, ``forecast`` and ``choose_loader`` are for any thread; the rest,
+    ``adapters`` among it, belongs to the event loop in which the engine was started.
 
     Args:
         catalog, plugins, settings, paths, environments: the application's.
@@ -78,6 +79,7 @@ class Engine:
         self._leaving: set[Resident] = set()
         self._wishes: dict[str, Wish] = {}
         self._announcer = Announcer(plugins)
+        self.adapters = Adapters(catalog, settings, self.resident, self.use)
         self._looking: asyncio.Task[None] | None = None
         self._running = False
 
@@ -214,6 +216,7 @@ class Engine:
                 f"Model {model!r} is not loaded.", hint="Loaded ones: jackfield models list"
             )
         self._wishes.pop(resident.model, None)
+        self.adapters.forget(resident.model)
         self._restarts.forget(resident.model)
         return await self._unload(resident)
 
@@ -351,14 +354,11 @@ class Engine:
         began = time.monotonic()
         try:
             info = await resident.worker.start()
+            await self.adapters.attach(resident)
         except JackfieldError:
             self._restarts.note(resident.model)
             raise
-        resident.load_seconds = time.monotonic() - began
-        resident.loaded_at = time.time()
-        resident.touch()
-        resident.state = "ready"
-        resident.settled.set()
+        resident.succeed(time.monotonic() - began)
         self._announcer.tell("model_loaded", model=resident.model, info=info)
 
     def _died(self, resident: Resident, death: JackfieldError) -> None:

@@ -119,7 +119,7 @@ class Planner:
         # Options kept for one loader mean nothing to another.
         usual = kept.options if loader in ("", kept.loader) or not kept.loader else {}
         given = {**usual, **(options or {})}
-        checked = _checked(chosen, given)
+        checked = checked_options(chosen, given)
         try:
             settled = chosen.settle(entry.files, checked, self._offered(entry.name))
             estimate = chosen.estimate(entry.files, settled.options)
@@ -148,38 +148,51 @@ class Planner:
         loaders = self._plugins.loaders()
         wanted = loader or settings.models.get(entry.name, ModelSettings()).loader
         if wanted:
-            return _named(entry, wanted, loaders, InvalidRequest if loader else LoadFailed)
-        matches, troubles = [], []
-        for one in loaders.values():
-            try:
-                match = one.probe(entry.files)
-            except Exception as error:  # noqa: BLE001 - a plugin's own code runs here
-                troubles.append(f"{one.name} failed: {type(error).__name__}: {error}")
-                continue
-            if match is not None:
-                matches.append((one, match))
-        if not matches:
-            raise _no_loader(entry, sorted(loaders), troubles)
-        best = max(match.score for _, match in matches)
-        equal = {one.name: (one, match) for one, match in matches if match.score == best}
-        what = f"format:{entry.format}"
-        choice = settings.choices.get(what, "")
-        if len(equal) > 1 and choice not in equal:
-            raise PluginConflict(
-                f"Several loaders open {entry.name!r} equally well: {', '.join(equal)}.",
-                hint="Choose one of them when loading, or keep one in the model's settings.",
-                what=what,
-                owners=list(equal),
-            )
-        return equal[choice] if len(equal) > 1 else next(iter(equal.values()))
+            return named_loader(entry, wanted, loaders, InvalidRequest if loader else LoadFailed)
+        return best_loader(entry, loaders, settings.choices)
 
 
-def _named(
+def best_loader(
+    entry: CatalogModel, loaders: Mapping[str, Loader], choices: Mapping[str, str]
+) -> tuple[Loader, Match]:
+    """The loader that opens a model best, and why; ``choices`` decide between equals.
+
+    Raises:
+        LoadFailed: none opens it.
+        PluginConflict: several match equally; ``details['owners']`` are the loaders.
+    """
+    matches, troubles = [], []
+    for one in loaders.values():
+        try:
+            match = one.probe(entry.files)
+        except Exception as error:  # noqa: BLE001 - a plugin's own code runs here
+            troubles.append(f"{one.name} failed: {type(error).__name__}: {error}")
+            continue
+        if match is not None:
+            matches.append((one, match))
+    if not matches:
+        raise _no_loader(entry, sorted(loaders), troubles)
+    best = max(match.score for _, match in matches)
+    equal = {one.name: (one, match) for one, match in matches if match.score == best}
+    what = f"format:{entry.format}"
+    choice = choices.get(what, "")
+    if len(equal) > 1 and choice not in equal:
+        raise PluginConflict(
+            f"Several loaders open {entry.name!r} equally well: {', '.join(equal)}.",
+            hint="Choose one of them when loading, or keep one in the model's settings.",
+            what=what,
+            owners=list(equal),
+        )
+    return equal[choice] if len(equal) > 1 else next(iter(equal.values()))
+
+
+def named_loader(
     entry: CatalogModel,
     name: str,
     loaders: Mapping[str, Loader],
     refusal: type[InvalidRequest | LoadFailed],
 ) -> tuple[Loader, Match]:
+    """The loader of a name, and why it opens a model; ``refusal`` says that it does not."""
     if name not in loaders:
         raise refusal(
             f"There is no loader {name!r}.",
@@ -213,7 +226,12 @@ def _no_loader(entry: CatalogModel, names: list[str], troubles: list[str]) -> Lo
     )
 
 
-def _checked(loader: Loader, given: Mapping[str, Any]) -> LoadOptions:
+def checked_options(loader: Loader, given: Mapping[str, Any]) -> LoadOptions:
+    """Load options of a loader.
+
+    Raises:
+        InvalidRequest: it does not take them; ``details['errors']`` by field.
+    """
     try:
         return loader.Options.model_validate(dict(given))
     except ValidationError as error:

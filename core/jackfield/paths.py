@@ -38,6 +38,11 @@ class Paths(msgspec.Struct, frozen=True):
         return self.home / "models"
 
     @property
+    def adapters(self) -> Path:
+        """LoRA adapters, a folder each."""
+        return self.home / "adapters"
+
+    @property
     def plugins(self) -> Path:
         """Loose plugins, one Python file each."""
         return self.home / "plugins"
@@ -79,5 +84,5 @@ class Paths(msgspec.Struct, frozen=True):
         """
         self.home.parent.mkdir(parents=True, exist_ok=True)
         self.home.mkdir(mode=0o700, exist_ok=True)
-        for folder in (self.models, self.plugins, self.plugin_data, self.logs):
+        for folder in (self.models, self.adapters, self.plugins, self.plugin_data, self.logs):
             folder.mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from jackfield.errors import JackfieldError, LoadFailed
 from jackfield.load_plan import LoadPlan
-from jackfield.loader import ModelInfo, Prompt, Token
+from jackfield.loader import Adapter, ModelInfo, Prompt, Token
 from jackfield.sampling import SamplingParams
 from jackfield.vectors import Embeddings, Ranking
 from jackfield.worker.host import Worker
@@ -36,6 +36,7 @@ class Resident:
         users: how many have it in use at the moment.
         admitted: whether room in memory was given to it.
         forced: it is loaded though it is not expected to fit.
+        adapters: LoRA adapters that are attached to it.
     """
 
     def __init__(self, plan: LoadPlan, log: Path, *, forced: bool = False) -> None:
@@ -54,9 +55,11 @@ class Resident:
         self.users = 0
         self.admitted = False
         self.forced = forced
+        self.adapters: tuple[Adapter, ...] = ()
         self.worker: Worker | None = None
         self.task: asyncio.Task[None] | None = None
         self.settled = asyncio.Event()
+        self._attaching = asyncio.Lock()
         self.step = "waiting"
 
     @property
@@ -143,9 +146,22 @@ class Resident:
         """How well each document answers the query; waits fairly for a slot."""
         return await self._ready().rerank(query, documents)
 
+    async def set_adapters(self, adapters: Sequence[Adapter]) -> None:
+        """Attach these LoRA adapters and detach all others, from the next request on."""
+        async with self._attaching:
+            await self._ready().set_adapters(adapters)
+            self.adapters = tuple(adapters)
+
     def touch(self) -> None:
         """It is being used now."""
         self.last_used = time.time()
+
+    def succeed(self, seconds: float) -> None:
+        """It is ready, after so many seconds of loading."""
+        self.load_seconds, self.loaded_at = seconds, time.time()
+        self.touch()
+        self.state = "ready"
+        self.settled.set()
 
     def fail(self, failure: JackfieldError) -> None:
         """It is of no use any more."""

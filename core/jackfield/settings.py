@@ -76,6 +76,13 @@ class ChatSettings(_Section):
     sampling: Sampling = Field({}, description="Sampling parameters of a new chat")
 
 
+class AdapterSettings(_Section):
+    """A LoRA adapter of a model."""
+
+    path: str = Field(description="Its folder or file, or its name in the folder for adapters")
+    scale: float = Field(1.0, ge=-10, le=10, description="How strongly it is applied; 1: as made")
+
+
 class ModelSettings(_Section):
     """What is kept for one model."""
 
@@ -90,6 +97,9 @@ class ModelSettings(_Section):
         "", description="Another model: this one is its files with settings of its own"
     )
     sampling: Sampling = Field({}, description="Sampling parameters for this model")
+    adapters: list[AdapterSettings] = Field(
+        [], description="LoRA adapters that are attached when it is loaded"
+    )
 
 
 class PluginSettings(_Section):

@@ -213,3 +213,15 @@ def test_the_document_for_the_page_has_nothing_that_openapi_30_lacks(parrot):
 @pytest.mark.parametrize("path", ["/health", "/v1/models", "/api/models", "/metrics"])
 def test_reading_needs_no_body(parrot, path):
     assert parrot.http.get(path).status_code == 200
+
+
+def test_a_model_whose_name_has_slashes_is_managed_as_any_other(start_server):
+    with start_server(parrot={}) as server:
+        http, place = server.http, "/api/models/team%2Fparrot"
+        variant = {"team/parrot": {"variant_of": "parrot"}}
+        http.patch("/api/settings", json={"values": {"models": variant}}).raise_for_status()
+        assert http.get(place).json()["name"] == "team/parrot"
+        assert http.get(f"{place}/settings").status_code == 200
+        assert http.post(f"{place}/estimate").json()["loader"] == "fake"
+        assert http.post(f"{place}/load?wait=true").json()["state"] == "ready"
+        assert http.post(f"{place}/unload").json()["freed"] > 0

@@ -43,7 +43,9 @@ def test_help_names_every_verb(home: Installation):
         assert re.search(rf"^  {verb} ", done.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("words", "meant"), [(["modles"], "models"), (["models", "lst"], "list")])
+@pytest.mark.parametrize(
+    ("words", "meant"), [(["modles"], "models"), (["models", "liste"], "list")]
+)
 def test_a_misspelled_verb_is_guessed(home: Installation, words: list[str], meant: str):
     done = home.run(*words)
     assert done.returncode == 2

@@ -58,13 +58,18 @@ class Server:
         return [one for one in children if "jackfield.worker" in " ".join(one.cmdline())]
 
 
-def serve(home: Path) -> Iterator[Server]:
-    """Serve a data folder, and end the server by its process id afterwards."""
+def serve(home: Path, *program: str) -> Iterator[Server]:
+    """Serve a data folder, and end the server by its process id afterwards.
+
+    Args:
+        program: the script that serves it, if not the usual one, and what it is told besides.
+    """
+    script, *told = program or (str(SERVER),)
     output = home.with_name(f"{home.name}.out")
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, str(SERVER), str(home)],
+            [sys.executable, script, str(home), *told],
             stdout=sink,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -116,7 +121,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def serving() -> Callable[[Path], AbstractContextManager[Server]]:
+def serving() -> Callable[..., AbstractContextManager[Server]]:
     """Serves a data folder that a test module has filled itself, for as long as a ``with``."""
     return contextmanager(serve)
 

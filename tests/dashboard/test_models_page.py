@@ -68,7 +68,7 @@ def source(app: Application) -> Iterator[Source]:
     app.plugins.unregister("shelf")
 
 
-def page(tab: str = "", opened: str = "", panel: str = "Load") -> AppTest:
+def page(tab: str = "", opened: str = "", panel: str = "Settings") -> AppTest:
     state: dict[str, object] = {"models__tabs": tab} if tab else {}
     if opened:
         state |= {"models__open": opened, f"models__panel__{opened}": panel}
@@ -188,10 +188,12 @@ def test_a_model_that_cannot_be_loaded_shows_why_and_its_log(app: Application) -
     until(test, lambda: state(app, "parrot") == "gone")
 
 
-def test_the_load_form_loads_with_its_options_and_keeps_them(app: Application) -> None:
+def test_the_load_form_loads_with_its_options_and_saves_them(app: Application) -> None:
     fake_model(app.paths.models, "parrot")
     test = page(opened="parrot")
     test.number_input[0].set_value(2048)
+    press(run(test), "Save as this model's defaults")
+    assert "n\\_ctx = 2048" in words(test)
     press(test, "Load")
     until(test, lambda: state(app, "parrot") == "ready")
     resident = app.engine.resident("parrot")
@@ -199,20 +201,19 @@ def test_the_load_form_loads_with_its_options_and_keeps_them(app: Application) -
     assert resident.info is not None
     assert resident.info.context_length == 2048
     kept = app.settings.value.models["parrot"]
-    assert (kept.loader, kept.options) == ("fake", {"n_ctx": 2048})
+    assert (kept.loader, kept.options) == ("", {"n_ctx": 2048})
 
 
-def test_options_are_not_kept_unless_that_is_wanted(app: Application) -> None:
+def test_options_are_not_saved_unless_that_is_wanted(app: Application) -> None:
     fake_model(app.paths.models, "parrot")
     test = page(opened="parrot")
     test.number_input[0].set_value(2048)
-    next(one for one in test.toggle if one.label == "Keep these options").set_value(False)
     press(test, "Load")
     until(test, lambda: state(app, "parrot") == "ready")
     assert "parrot" not in app.settings.value.models
 
 
-def test_an_option_that_was_kept_can_be_set_back_to_its_default(app: Application) -> None:
+def test_an_option_that_was_saved_can_be_set_back_to_its_default(app: Application) -> None:
     fake_model(app.paths.models, "parrot")
     app.settings.set(("models", "parrot", "options"), {"n_ctx": 2048})
     test = page(opened="parrot")
@@ -223,7 +224,8 @@ def test_an_option_that_was_kept_can_be_set_back_to_its_default(app: Application
     resident = app.engine.resident("parrot")
     assert resident is not None
     assert resident.options["n_ctx"] == 0
-    assert app.settings.value.models["parrot"].options == {}
+    press(test, "Save as this model's defaults")
+    assert "parrot" not in app.settings.value.models
 
 
 def test_the_estimate_follows_the_options(app: Application) -> None:
@@ -271,29 +273,6 @@ def test_a_saved_option_that_is_not_valid_is_named(app: Application) -> None:
     app.settings.set(("models", "parrot", "options"), {"n_ctx": -5})
     test = page(opened="parrot")
     assert "cannot be used" in words(test)
-
-
-def test_the_name_and_template_of_a_model_are_kept(app: Application) -> None:
-    fake_model(app.paths.models, "parrot")
-    test = page(opened="parrot", panel="Name and template")
-    test.text_input[0].set_value("polly")
-    press(test, "Save")
-    assert app.settings.value.models["parrot"].alias == "polly"
-    assert app.catalog.find("polly").name == "parrot"
-
-
-def test_the_sampling_of_a_model_is_kept_as_it_is_changed(app: Application) -> None:
-    fake_model(app.paths.models, "parrot")
-    test = page(opened="parrot", panel="Sampling")
-    test.slider[0].set_value(0.3)
-    run(test)
-    assert app.settings.value.models["parrot"].sampling == {"temperature": 0.3}
-    app.settings.set(("models", "parrot", "sampling"), {"temperature": 1.2})
-    run(test)
-    assert test.slider[0].value == 1.2
-    press(test, "Back to the defaults")
-    assert "parrot" not in app.settings.value.models
-    assert test.slider[0].value == 0.8
 
 
 def test_removing_a_model_asks_first(app: Application) -> None:

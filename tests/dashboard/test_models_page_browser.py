@@ -12,7 +12,7 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from jackfield.testing import fake_model
+from jackfield.testing import fake_adapter, fake_model
 
 if TYPE_CHECKING:
     from conftest import OpenTab, Server
@@ -30,6 +30,8 @@ def models_server(
     models.mkdir()
     fake_model(models, "parrot", memory=MEMORY)
     fake_model(models, "sleeper", load_delay=120)
+    fake_model(models, "actor", lora=True)
+    fake_adapter(home / "adapters", "pirate", says="Arr! ")
     fake_model(models, "loud", crash_on_load="exit", prints="the engine gave up")
     with serving(home) as server:
         yield server
@@ -47,9 +49,11 @@ def test_a_changed_option_is_that_of_the_loaded_model_and_unloading_frees_its_me
     page: Page, models_server: Server, context: int
 ) -> None:
     card = page.locator(".st-key-model-parrot")
-    card.get_by_role("button", name="Options").click()
+    card.get_by_role("button", name="Settings").click()
     option = card.get_by_label("N ctx", exact=True)
     option.fill(str(context))  # and straight to the button, without leaving the field first
+    card.get_by_role("button", name="Save as this model's defaults").click()
+    expect(card.locator(".st-key-saved-parrot")).to_contain_text(f"n_ctx = {context}")
     card.get_by_role("button", name="Load", exact=True).click()
     resident = page.locator(".st-key-resident-parrot")
     expect(resident).to_contain_text("Ready")
@@ -69,7 +73,7 @@ def test_a_changed_option_is_that_of_the_loaded_model_and_unloading_frees_its_me
     assert not psutil.pid_exists(worker.pid)
     expect(resident).to_have_count(0)
     page.reload()
-    card.get_by_role("button", name="Options").click()
+    card.get_by_role("button", name="Settings").click()
     expect(option).to_have_value(str(context))
 
 
@@ -104,7 +108,50 @@ def test_a_model_whose_process_ends_shows_its_log(page: Page) -> None:
 
 
 def test_the_page_fits_a_phone(models_server: Server, open_tab: OpenTab) -> None:
-    page = open_tab(f"{models_server.url}/models", width=390)
-    page.locator(".st-key-model-parrot").get_by_role("button", name="Options").click()
+    page = open_tab(f"{models_server.url}/models", width=390, height=2400)
+    page.locator(".st-key-model-parrot").get_by_role("button", name="Settings").click()
     expect(page.locator(".st-key-model-parrot").get_by_label("N ctx", exact=True)).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= 390")
+
+
+def test_settings_are_saved_seen_forgotten_and_brought_back(
+    models_server: Server, open_tab: OpenTab
+) -> None:
+    page = open_tab(f"{models_server.url}/models", height=2200)
+    card = page.locator(".st-key-model-actor")
+    card.get_by_role("button", name="Settings").click()
+    saved = card.locator(".st-key-saved-actor")
+    expect(saved).to_contain_text("Nothing is saved")
+    card.get_by_label("Another name", exact=True).fill("polly")
+    card.get_by_label("Agent description", exact=True).fill("You are a parrot.")
+    card.get_by_role("button", name="Save", exact=True).click()
+    expect(saved).to_contain_text("another name: polly")
+    expect(card).to_contain_text("also polly")
+    card.get_by_role("slider", name="Temperature").press("ArrowLeft")
+    expect(saved).to_contain_text("temperature = 0.7")
+    for parameter in ("Max tokens", "Stop sequences", "Top p", "Frequency", "Presence"):
+        expect(card.get_by_label(re.compile(parameter)).first).to_be_visible()
+    card.get_by_role("button", name="Forget settings").click()
+    expect(saved).to_contain_text("Nothing is saved")
+    saved.get_by_role("button", name="Undo").click()
+    expect(saved).to_contain_text("another name: polly")
+    expect(card.get_by_label("Another name", exact=True)).to_have_value("polly")
+
+
+def test_an_adapter_is_attached_and_its_strength_is_dragged(
+    models_server: Server, open_tab: OpenTab
+) -> None:
+    page = open_tab(f"{models_server.url}/models")
+    page.locator(".st-key-model-actor").get_by_role("button", name="Load").click()
+    resident = page.locator(".st-key-resident-actor")
+    resident.get_by_role("button", name="LoRA adapters").click()
+    page.get_by_label("Attach", exact=True).click()
+    page.get_by_role("option", name="pirate").click()
+    page.get_by_role("button", name="Attach", exact=True).click()
+    expect(resident.get_by_role("button", name="LoRA adapters (1)")).to_be_visible()
+    strength = page.get_by_role("slider", name="pirate")
+    expect(strength).to_be_visible()  # it stays open
+    strength.press("ArrowRight")
+    expect(page.get_by_text("1.05")).to_be_visible()
+    page.get_by_role("button", name="Detach").click()
+    expect(resident.get_by_role("button", name="LoRA adapters", exact=True)).to_be_visible()

@@ -16,6 +16,7 @@ from jackfield.api import (
     manage_environments,
     manage_models,
     manage_plugins,
+    model_settings,
     models,
     rerank,
     settings,
@@ -41,6 +42,7 @@ MODULES = (
     tokens,
     traces,
     conversations,
+    model_settings,  # before the paths that end with a model's name, which may have slashes
     manage_models,
     manage_downloads,
     manage_plugins,

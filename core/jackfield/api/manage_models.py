@@ -111,13 +111,13 @@ def list_models(app: App) -> list[KnownModel]:
     return [_known(one, app) for one in app.catalog.scan()]
 
 
-@router.get("/models/{model}")
+@router.get("/models/{model:path}")
 def get_model(model: str, app: App) -> KnownModel:
     """One model."""
     return _known(app.catalog.find(model), app)
 
 
-@router.delete("/models/{model}")
+@router.delete("/models/{model:path}")
 async def delete_model(model: str, app: App) -> Done:
     """Delete a model's files; it must not be loaded."""
     entry = await anyio.to_thread.run_sync(app.catalog.find, model)
@@ -129,7 +129,7 @@ async def delete_model(model: str, app: App) -> Done:
     return Done()
 
 
-@router.post("/models/{model}/load")
+@router.post("/models/{model:path}/load")
 async def load_model(
     model: str, app: App, sent: LoadRequest | None = None, wait: bool = False
 ) -> ResidentModel:
@@ -149,13 +149,13 @@ async def load_model(
     return _resident(resident)
 
 
-@router.post("/models/{model}/unload")
+@router.post("/models/{model:path}/unload")
 async def unload_model(model: str, app: App) -> Shown[UnloadReport]:
     """Unload a model and report the memory before and after."""
     return await app.engine.unload(model)
 
 
-@router.post("/models/{model}/estimate")
+@router.post("/models/{model:path}/estimate")
 def estimate(model: str, app: App, sent: LoadRequest | None = None) -> Estimate:
     """How much memory a model would need with these options, and how much there is."""
     how = sent or LoadRequest()

@@ -34,6 +34,14 @@ class RunningServer:
         """
         return self._ask("POST", path, body, timeout)
 
+    def put(self, path: str, body: Any) -> Any:
+        """Put something in place of what is there, however long it takes.
+
+        Raises:
+            JackfieldError: the server cannot be reached, or it refused.
+        """
+        return self._ask("PUT", path, body, None)
+
     def get(self, path: str) -> Any:
         """Ask for something that is there at once.
 

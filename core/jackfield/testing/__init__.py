@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jackfield.testing.fake import FakeLoader, FakePlugin, fake_model
+    from jackfield.testing.fake_adapters import fake_adapter
     from jackfield.testing.loader_conformance import LoaderConformance
     from jackfield.testing.plugin_conformance import PluginConformance
     from jackfield.testing.workbench import Reply, Workbench
@@ -23,6 +24,7 @@ __all__ = [
     "Reply",
     "Workbench",
     "WorkerModel",
+    "fake_adapter",
     "fake_model",
 ]
 
@@ -36,6 +38,7 @@ def __getattr__(name: str) -> Any:
         "Reply": "workbench",
         "Workbench": "workbench",
         "WorkerModel": "worker_model",
+        "fake_adapter": "fake_adapters",
         "fake_model": "fake",
     }
     if name not in modules:

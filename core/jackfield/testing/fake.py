@@ -22,6 +22,7 @@ from pydantic import Field
 
 from jackfield.errors import ModelFileError, PromptTooLong
 from jackfield.loader import (
+    Adapter,
     LoadedModel,
     Loader,
     LoadOptions,
@@ -35,6 +36,7 @@ from jackfield.machine import MemoryEstimate
 from jackfield.plugin import Plugin, hookimpl
 from jackfield.sampling import SamplingParams
 from jackfield.testing import fake_text
+from jackfield.testing.fake_adapters import said
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -72,6 +74,7 @@ class Behaviour(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         memory: bytes it holds, all of them at the end of loading.
         on_gpu: bytes that it says it needs on ``cuda:0``; it takes none.
         parallel: requests at once.
+        lora: whether it takes adapters that :func:`~jackfield.testing.fake_adapter` made.
         context_length: tokens.
         chat_template: Jinja; the default is ChatML.
         prints: what it prints behind Python's back when loaded and at each request.
@@ -87,6 +90,7 @@ class Behaviour(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     memory: int = 0
     on_gpu: int = 0
     parallel: int = 4
+    lora: bool = False
     context_length: int = 4096
     chat_template: str = CHATML
     prints: str = ""
@@ -147,6 +151,8 @@ class FakeModel(LoadedModel):
         self._turns = itertools.count()
         self._memory = _held(behaviour.memory)
         self._previous: list[int] = []
+        self._opening = ""
+        can = {"completion", "chat"} | ({"lora"} if behaviour.lora else set())
         self.info = ModelInfo(
             architecture="fake",
             context_length=options.n_ctx or behaviour.context_length,
@@ -154,6 +160,7 @@ class FakeModel(LoadedModel):
             vocabulary=fake_text.VOCABULARY,
             chat_template=behaviour.chat_template,
             eos=_END,
+            capabilities=frozenset(can),
             sampling_fields=frozenset(_FIELDS),
             parallel=behaviour.parallel,
         )
@@ -177,6 +184,10 @@ class FakeModel(LoadedModel):
         reply = fake_text.tokenize(self._choose(prompt.text, params), special=False)
         return FakeReply(self._tokens(reply, ids, cached, params, closed), closed)
 
+    def set_adapters(self, adapters: Sequence[Adapter]) -> None:
+        """Begin replies with what the adapters say."""
+        self._opening = said(adapters)
+
     def tokenize(self, text: str, *, special: bool = True) -> list[int]:
         """Ids of pieces of words."""
         return fake_text.tokenize(text, special=special)
@@ -197,8 +208,9 @@ class FakeModel(LoadedModel):
         if reply == "prompt":
             reply = prompt
         elif reply == "echo":
-            said = prompt.rpartition(_USER)[2].partition(_END)[0]
-            reply = said or prompt
+            asked = prompt.rpartition(_USER)[2].partition(_END)[0]
+            reply = asked or prompt
+        reply = self._opening + reply
         if self._upper:
             reply = reply.upper()
         begun = prompt.rpartition(_ASSISTANT)[2] if _ASSISTANT in prompt else ""
@@ -306,7 +318,7 @@ class FakeLoader(Loader):
         """A model that goes on for a while."""
         words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
         replies = [" ".join((words[at:] + words[:at]) * 40) for at in range(len(words))]
-        return fake_model(folder, "sample", replies=replies, context_length=256)
+        return fake_model(folder, "sample", replies=replies, context_length=256, lora=True)
 
     def estimate(self, files: ModelFiles, options: FakeOptions) -> MemoryEstimate:
         """What the file says it will hold, a kilobyte a token of context, and an interpreter."""

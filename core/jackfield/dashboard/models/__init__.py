@@ -8,9 +8,11 @@ import streamlit as st
 
 from jackfield.application import Application
 from jackfield.catalog.model import CatalogModel
+from jackfield.dashboard.models.adapters import draw_adapter_list
 from jackfield.dashboard.models.cards import draw_card
+from jackfield.dashboard.models.downloads import draw_downloads
 from jackfield.dashboard.models.folders import draw_folders
-from jackfield.dashboard.models.more import draw_downloads, draw_offers
+from jackfield.dashboard.models.more import draw_more
 from jackfield.dashboard.models.residents import draw_residents
 from jackfield.dashboard.models.state import draw_trouble, opened
 from jackfield.dashboard.notices import draw_notices
@@ -37,7 +39,7 @@ def draw(app: Application) -> None:
             _draw_models(app, models)
     if more.open:
         with more:
-            draw_offers(app)
+            draw_more(app)
     if folders.open:
         with folders:
             draw_folders(app)
@@ -66,6 +68,7 @@ def _draw_models(app: Application, models: Sequence[CatalogModel]) -> None:
         draw_card(app, model, is_open=model.name == opened())
     if not shown:
         st.caption("No model is like that. Clear the search.")
+    draw_adapter_list(app)
 
 
 def _draw_empty(app: Application) -> None:
@@ -82,7 +85,7 @@ def _draw_empty(app: Application) -> None:
         "folder: **Folders** says where that is.",
         icon=":material/deployed_code:",
     )
-    draw_offers(app)
+    draw_more(app)
 
 
 def _matches(model: CatalogModel, words: str) -> bool:

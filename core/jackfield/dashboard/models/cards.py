@@ -9,14 +9,14 @@ from jackfield.catalog.model import CatalogModel
 from jackfield.dashboard.models.keeping import draw_keeping
 from jackfield.dashboard.models.load import draw_load
 from jackfield.dashboard.models.sampling import draw_sampling
+from jackfield.dashboard.models.saving import draw_saved, saved_for
 from jackfield.dashboard.models.state import attempt, load, open_card, resident_of
 from jackfield.dashboard.notices import notify
 from jackfield.dashboard.words import amount, count, plain, say_error
-from jackfield.settings import ModelSettings
 
 
 def draw_card(app: Application, model: CatalogModel, *, is_open: bool) -> None:
-    """A model's card; open, it has the load form, its settings and its files."""
+    """A model's card; open, it has its settings and its files."""
     with st.container(border=True, key=f"model-{model.name}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(plain(model.name), anchor=False)
@@ -42,7 +42,7 @@ def _draw_badges(app: Application, model: CatalogModel) -> None:
             st.badge("In memory", icon=":material/check_circle:", color="green")
         case "loading":
             st.badge("Loading", icon=":material/hourglass_top:", color="blue")
-    alias = app.settings.value.models.get(model.name, ModelSettings()).alias
+    alias = saved_for(app, model.name).alias
     if alias:
         st.badge(f"also {alias}", color="violet")
     st.badge(model.format.upper() or "unknown", color="blue", help="Format of its files")
@@ -86,12 +86,12 @@ def _draw_buttons(app: Application, model: CatalogModel, is_open: bool) -> None:
             "Load",
             key=f"models:load:{name}",
             icon=":material/play_arrow:",
-            help="With the options that are kept for it",
+            help="With the options that are saved for it",
             on_click=load,
             args=(app, name),
         )
     st.button(
-        "Close" if is_open else "Options",
+        "Close" if is_open else "Settings",
         key=f"models:open:{name}",
         icon=":material/expand_less:" if is_open else ":material/tune:",
         type="tertiary" if is_open else "secondary",
@@ -101,26 +101,30 @@ def _draw_buttons(app: Application, model: CatalogModel, is_open: bool) -> None:
 
 
 def _draw_panel(app: Application, model: CatalogModel) -> None:
-    options, keep, sampling, files = st.tabs(
-        ["Load", "Name and template", "Sampling", "Files"],
-        key=f"models:panel:{model.name}",
-        on_change="rerun",
+    settings, files = st.tabs(
+        ["Settings", "Files"], key=f"models:panel:{model.name}", on_change="rerun"
     )
-    if options.open:
-        with options:
-            draw_load(app, model)
-    if keep.open:
-        with keep:
-            draw_keeping(app, model)
-    if sampling.open:
-        with sampling:
-            draw_sampling(app, model)
+    if settings.open:
+        with settings:
+            _draw_settings(app, model)
     if files.open:
         with files:
             st.code(str(model.path), language=None, wrap_lines=True)
             if model.source:
                 st.caption(f"Fetched from {plain(model.source)}.")
             _draw_removal(app, model)
+
+
+def _draw_settings(app: Application, model: CatalogModel) -> None:
+    """How it is loaded, called, spoken to, and how it writes; and what of that is saved."""
+    draw_saved(app, model)
+    st.markdown("##### How it is loaded")
+    draw_load(app, model)
+    st.markdown("##### Name, chat template and agent description")
+    draw_keeping(app, model)
+    if model.writes:
+        st.markdown("##### How it writes")
+        draw_sampling(app, model)
 
 
 def _draw_removal(app: Application, model: CatalogModel) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.catalog.model import CatalogModel
 from jackfield.dashboard.forms import draw_form, forget
+from jackfield.dashboard.models.saving import save, saved_for
 from jackfield.dashboard.notices import notify
 from jackfield.dashboard.words import show_error
 from jackfield.errors import JackfieldError
@@ -18,16 +19,18 @@ KEPT = ("alias", "template", "system_prompt")
 def draw_keeping(app: Application, model: CatalogModel) -> None:
     """The form of what is kept for a model besides its load options."""
     prefix = f"models:keep:{model.name}"
-    kept = app.settings.value.models.get(model.name, ModelSettings())
+    kept = saved_for(app, model.name)
     failed: JackfieldError | None = st.session_state.get(f"{prefix}:failed")
+    errors: dict[str, str] = failed.details.get("errors", {}) if failed is not None else {}
     values = draw_form(
         _schema(app, model),
         {name: getattr(kept, name) for name in KEPT},
         prefix=prefix,
+        errors=errors,
         only=KEPT,
         answer="ignore",
     )
-    if failed is not None:
+    if failed is not None and not errors:
         show_error(failed)
     if model.format == "gguf" and not model.chat_template and not kept.template:
         st.warning(
@@ -35,11 +38,10 @@ def draw_keeping(app: Application, model: CatalogModel) -> None:
             "to be written for it. Choose the one its makers used before you chat with it.",
             icon=":material/warning:",
         )
-    if not st.button("Save", key=f"{prefix}:save", type="primary", icon=":material/check:"):
+    if not st.button("Save", key=f"{prefix}:save", icon=":material/bookmark:"):
         return
-    try:
-        app.settings.update([(("models", model.name, name), values[name]) for name in KEPT])
-    except JackfieldError as error:
+    error = save(app, model.name, {name: values[name] for name in KEPT})
+    if error is not None:
         st.session_state[f"{prefix}:failed"] = error
     else:
         st.session_state.pop(f"{prefix}:failed", None)
@@ -54,7 +56,7 @@ def _schema(app: Application, model: CatalogModel) -> dict[str, object]:
     templates = app.templates.names()
     bare = model.format == "gguf" and not model.chat_template
     own = "None chosen" if bare else "The model's own"
-    kept = app.settings.value.models.get(model.name, ModelSettings()).template
+    kept = saved_for(app, model.name).template
     names = {"": own, **{one.name: one.title for one in templates}}
     if kept not in names:
         names[kept] = f"{kept} (its plugin is off)"

@@ -11,13 +11,16 @@ from jackfield.application import Application
 from jackfield.catalog.model import CatalogModel
 from jackfield.dashboard.forms import draw_form, read_fields
 from jackfield.dashboard.models.memory import draw_forecast
-from jackfield.dashboard.models.state import attempt, begin_load, resident_of
+from jackfield.dashboard.models.saving import save, saved_for
+from jackfield.dashboard.models.state import begin_load, put_trouble, resident_of
+from jackfield.dashboard.notices import notify
 from jackfield.dashboard.words import plain, show_error
 from jackfield.errors import JackfieldError, PluginConflict
 from jackfield.forecast import Forecast
 from jackfield.loader import Loader, Match
-from jackfield.settings import ModelSettings
 
+AUTOMATIC = ""
+"""What is saved as the loader where the best match is to be taken."""
 IN_SIGHT = 4
 """Options in sight; the others are behind "More options"."""
 
@@ -25,65 +28,68 @@ IN_SIGHT = 4
 def draw_load(app: Application, model: CatalogModel) -> None:
     """The form; its estimate follows every change."""
     try:
-        found = _draw_loader(app, model)
+        chosen, loader = _draw_loader(app, model)
     except JackfieldError as error:
         show_error(error)
         return
-    if found is not None:
-        _draw_form(app, model, found.name)
+    if loader is not None:
+        _draw_form(app, model, chosen, loader.name)
 
 
-def _draw_loader(app: Application, model: CatalogModel) -> Loader | None:
-    """Which loader opens the model, and why; the user may choose another that can."""
-    able = _able(app, model)
-    chosen = _choice(app, model)
-    if len(able) == 1 and chosen is not None:
-        loader, match = chosen
+def _draw_loader(app: Application, model: CatalogModel) -> tuple[str, Loader | None]:
+    """The loader that the user chose, "" for the automatic one, and the loader that it is."""
+    able = app.model_settings.loaders(model)
+    kept = saved_for(app, model.name).loader
+    automatic = _automatic(app, model)
+    if len(able) == 1 and automatic is not None and kept in ("", automatic[0].name):
+        loader, match = automatic
         st.caption(f"Opened by the loader **{plain(loader.name)}**: {plain(match.reason)}.")
-        return loader
-    if chosen is None:
+        return kept, loader
+    if automatic is None and not kept:
         st.info(
-            "Several loaders open this model equally well. Choose one; your choice is kept with "
+            "Several loaders open this model equally well. Choose one; your choice is saved with "
             "the model.",
             icon=":material/help:",
         )
+    words = {name: f"{name}: {match.reason}" for name, (_, match) in able.items()}
+    if automatic is not None:
+        loader, match = automatic
+        words = {AUTOMATIC: f"Automatic ({loader.name}: {match.reason})", **words}
+    if kept and kept not in able:
+        st.warning(
+            f"The loader {plain(kept)}, which is saved for this model, is not there or does not "
+            "open it. Choose another and save it.",
+            icon=":material/warning:",
+        )
     name = st.selectbox(
         "Loader",
-        list(able),
-        index=list(able).index(chosen[0].name) if chosen and chosen[0].name in able else None,
-        format_func=lambda one: f"{one}: {able[one][1].reason}",
-        key=f"models:loader:{model.name}",
+        list(words),
+        index=list(words).index(kept) if kept in words else None,
+        format_func=lambda one: words.get(one, one),
+        key=f"models:loader:{model.name}:{kept}",
         placeholder="Choose a loader",
         help="What opens the model's files and runs it. The best match is chosen for you.",
         persist_state="session",
     )
-    return able[name][0] if name else None
+    if name == AUTOMATIC:
+        return AUTOMATIC, automatic[0] if automatic else None
+    return name or "", able[name][0] if name in able else None
 
 
-def _able(app: Application, model: CatalogModel) -> dict[str, tuple[Loader, Match]]:
-    """The loaders that can open a model, best first."""
-    able = {}
-    for name in app.plugins.loaders():
-        try:
-            able[name] = app.engine.choose_loader(model, name)
-        except JackfieldError:
-            continue  # this one cannot, which is no trouble
-    return dict(sorted(able.items(), key=lambda pair: -pair[1][1].score))
-
-
-def _choice(app: Application, model: CatalogModel) -> tuple[Loader, Match] | None:
+def _automatic(app: Application, model: CatalogModel) -> tuple[Loader, Match] | None:
     """The loader that would be used by itself; None where the user has to say."""
     try:
-        return app.engine.choose_loader(model)
+        return app.model_settings.automatic_loader(model)
     except PluginConflict:
         return None
 
 
 @st.fragment
-def _draw_form(app: Application, model: CatalogModel, loader: str) -> None:
+def _draw_form(app: Application, model: CatalogModel, chosen: str, loader: str) -> None:
+    """The form of one loader; ``chosen`` is "" where it is the automatic one."""
     options = app.plugins.loaders()[loader].Options
     schema = options.model_json_schema()
-    kept = app.settings.value.models.get(model.name, ModelSettings())
+    kept = saved_for(app, model.name)
     fields = read_fields(schema)
     values = {field.name: field.start for field in fields}
     if kept.loader in ("", loader):
@@ -96,6 +102,7 @@ def _draw_form(app: Application, model: CatalogModel, loader: str) -> None:
     if wrong != errors:
         st.session_state[f"{prefix}:errors"] = wrong
         st.rerun()
+    defaults = _to_keep(schema, drawn)
     refused = forecast is not None and forecast.outcome == "refused"
     with st.container(horizontal=True, vertical_alignment="center"):
         resident = resident_of(app, model.name)
@@ -106,12 +113,13 @@ def _draw_form(app: Application, model: CatalogModel, loader: str) -> None:
             icon=":material/play_arrow:",
             disabled=bool(wrong),
         )
-        keep = st.toggle(
-            "Keep these options",
-            value=True,
+        keep = st.button(
+            "Save as this model's defaults",
             key=f"{prefix}:keep",
-            help="Use them as well when a chat or the API asks for this model",
-            persist_state="session",
+            icon=":material/bookmark:",
+            disabled=bool(wrong),
+            help="Use this loader and these options as well when a chat, the API or the command "
+            "line asks for this model",
         )
         force = refused and st.checkbox(
             "Load anyway",
@@ -119,9 +127,13 @@ def _draw_form(app: Application, model: CatalogModel, loader: str) -> None:
             help="Try it though it is not expected to fit. If it takes the memory that other "
             "programs need, it is ended.",
         )
-    if pressed and not wrong:  # not in a callback, which would be given the last run's values
-        if begin_load(app, model.name, loader, given, force=force) and keep:
-            _keep(app, model.name, loader, _to_keep(schema, drawn))
+    if keep and not wrong:  # not in a callback, which would be given the last run's values
+        _keep(app, model.name, chosen, defaults)
+        st.rerun()
+    if pressed and not wrong:
+        begun = begin_load(app, model.name, loader, given, force=force)
+        if begun and not kept.loader and _automatic(app, model) is None:
+            _keep(app, model.name, chosen, kept.options)
         st.rerun()
 
 
@@ -159,8 +171,11 @@ def _given(
 
 
 def _keep(app: Application, model: str, loader: str, options: dict[str, Any]) -> None:
-    changes = [(("models", model, "loader"), loader), (("models", model, "options"), options)]
-    attempt(lambda: app.settings.update(changes))
+    gone = {name: None for name in saved_for(app, model).options if name not in options}
+    if error := save(app, model, {"loader": loader, "options": {**gone, **options}}):
+        put_trouble(error)
+    else:
+        notify(f"Saved for {model}: loader and load options.", ":material/bookmark:")
 
 
 def _to_keep(schema: Mapping[str, Any], drawn: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,159 +1,170 @@
-"""Getting more models: what the sources offer, and the downloads."""
+"""Getting more models: the search, what it finds, and what the sources offer by themselves."""
 
 from __future__ import annotations
+
+import time
 
 import streamlit as st
 
 from jackfield.application import Application
-from jackfield.catalog.downloads import Download
+from jackfield.catalog.downloads import SearchResult
 from jackfield.catalog.source import Offer
-from jackfield.dashboard.models.state import attempt, begin_load, has_trouble
-from jackfield.dashboard.words import amount, duration, plain, say_error
+from jackfield.dashboard.background import Background
+from jackfield.dashboard.models.choice import POLL, draw_button, draw_choice
+from jackfield.dashboard.models.failing import draw_offline, draw_source_failure
+from jackfield.dashboard.models.looking import (
+    choose,
+    chosen,
+    close,
+    forget,
+    look,
+    searched,
+    show_more,
+    shown,
+)
+from jackfield.dashboard.words import amount, count, duration, plain
 
-QUICK = 0.5
-RUNNING = ("queued", "running")
-_DISMISSED = "models:dismissed"
+TYPED = "models:more:words"
 
 
-def draw_offers(app: Application) -> None:
-    """What can be fetched, with its size and licence before anything is."""
-    offers = app.downloads.offers()
-    if not offers:
+def draw_more(app: Application) -> None:
+    """The search field, and below it results, one model, or what is offered unasked."""
+    sources = app.plugins.model_sources()
+    if not sources:
         st.info(
-            "No plugin offers models to download. The plugin **packages** brings a small one; "
-            "switch it on, on the Plugins page. You can always put files into the models folder.",
+            "No plugin offers models to download. The plugin **packages** brings a small one, and "
+            "**hub** finds many; switch them on, on the Plugins page. You can always put files "
+            "into the models folder.",
             icon=":material/extension:",
         )
         return
     if app.settings.value.offline:
-        st.warning(
-            "Offline mode is on, so nothing can be fetched. Switch it off in the settings.",
-            icon=":material/wifi_off:",
+        draw_offline()
+    _draw_form(app)
+    search, choice = searched(), chosen()
+    if search is not None:
+        _draw_search(app, search)
+    elif choice is not None and not choice.card:
+        with st.container(border=True, key="models-asked"):
+            _draw_heading(choice.reference)
+            draw_choice(app, choice)
+    else:
+        _draw_offers(app)
+
+
+def _draw_form(app: Application) -> None:
+    with (
+        st.form("models:look", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom", key="models-look"),
+    ):
+        typed = st.text_input(
+            "Search, or paste an address",
+            key=TYPED,
+            placeholder="smollm2, owner/name, or https://.../model.gguf",
+            help="Words are looked for in all sources. You can also paste a model's name on the "
+            "Hugging Face Hub (owner/name), the address of its page, or that of a .gguf file.",
+            persist_state="session",
         )
-    here = {model.name for model in app.catalog.scan()}
-    running = {one.offer for one in app.downloads.list() if one.state in RUNNING}
-    for source, offer in offers:
-        _draw_offer(app, source, offer, here, runs=offer.name in running)
+        asked = st.form_submit_button(
+            "Search", icon=":material/search:", disabled=app.settings.value.offline
+        )
+    if asked:
+        look(app, typed or "")
 
 
-def _draw_offer(app: Application, source: str, offer: Offer, here: set[str], *, runs: bool) -> None:
-    with st.container(border=True, key=f"offer-{offer.name}"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(plain(offer.title), anchor=False)
-            if offer.quantization:
-                st.badge(offer.quantization, color="gray")
-        if offer.description:
-            st.write(plain(offer.description))
-        sources = app.plugins.model_sources()
-        origin = sources[source].title if source in sources else source
+def _draw_heading(title: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(plain(title), anchor=False)
+        st.button("Close", key="models:forget", icon=":material/close:", on_click=forget)
+
+
+def _draw_search(app: Application, search: Background[list[SearchResult]]) -> None:
+    if not search.done:
+        st.fragment(_watch, run_every=POLL, key="models-searching")(search)
+        return
+    results = search.result()
+    found = [(result, offer) for result in results for offer in result.offers]
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            plain(
-                f"{amount(offer.size)} to download · licence {offer.license or 'unknown'} · "
-                f"from {origin} · will be called {offer.name}"
-            )
+            f"{len(found)} found for {plain(search.title)}, those that are fetched most first"
+            if found
+            else f"Nothing is called {plain(search.title)}. Try fewer or other words."
+            if not all(one.error for one in results)
+            else f"{plain(search.title)} could not be looked for."
         )
-        if offer.name in here:
-            st.markdown(":green[:material/check_circle:] It is here already.")
+        st.button("Close", key="models:forget", icon=":material/close:", on_click=forget)
+    for result in results:
+        if result.error:
+            draw_source_failure(app, result.source, result.title, result.error, result.hint)
+    for result, offer in found[: shown()]:
+        _draw_found(app, result.source, result.title, offer)
+    if len(found) > shown():
+        st.button("Show more", key="models:show-more", on_click=show_more)
+
+
+def _watch(search: Background[list[SearchResult]]) -> None:
+    if search.done:
+        st.rerun()
+    waited = duration(time.monotonic() - search.started)
+    st.caption(f":material/hourglass_top: Looking for {plain(search.title)}, {waited}")
+    st.button("Cancel", key="models:stop-looking", icon=":material/close:", on_click=forget)
+
+
+def _draw_found(app: Application, source: str, origin: str, offer: Offer) -> None:
+    """One result: what it is, and its versions where it was opened."""
+    choice = chosen()
+    reference = offer.reference or offer.name
+    is_open = choice is not None and (choice.card, choice.source) == (reference, source)
+    with st.container(border=True, key=f"found-{source}-{offer.name}", gap="small"):
+        _draw_title(offer)
+        st.caption(plain(_facts(offer, origin)))
+        if offer.size or offer.files:
+            draw_button(app, source, offer)
             return
         st.button(
-            "Downloading..." if runs else f"Download ({amount(offer.size)})",
-            key=f"models:fetch:{source}:{offer.name}",
-            icon=":material/download:",
-            type="secondary" if here else "primary",
-            disabled=runs or app.settings.value.offline,
-            on_click=_fetch,
-            args=(app, source, offer.name),
+            "Close" if is_open else "Choose a version",
+            key=f"models:choose:{source}:{reference}",
+            icon=":material/expand_less:" if is_open else ":material/expand_more:",
+            on_click=close if is_open else choose,
+            args=() if is_open else (app, reference, source, reference),
         )
+        if is_open and choice is not None:
+            draw_choice(app, choice)
 
 
-def _fetch(app: Application, source: str, offer: str) -> None:
-    attempt(lambda: app.downloads.start(source, offer))
-
-
-def draw_downloads(app: Application) -> None:
-    """Downloads that run or have ended; looks again by itself while one runs."""
-    seen = _states(app)
-    running = any(state in RUNNING for _, state in seen)
-    st.fragment(_draw, run_every=QUICK if running else None, key="models-downloads")(app, seen)
-
-
-def _states(app: Application) -> tuple[tuple[str, str], ...]:
-    return tuple((one.id, one.state) for one in app.downloads.list())
-
-
-def _draw(app: Application, seen: tuple[tuple[str, str], ...]) -> None:
-    if _states(app) != seen or has_trouble():
-        st.rerun()  # a model came, or a button is no longer right
-    dismissed: set[str] = st.session_state.setdefault(_DISMISSED, set())
-    shown = [one for one in app.downloads.list() if one.id not in dismissed]
-    if shown:
-        st.header("Downloads", anchor=False)
-    for job in shown:
-        with st.container(border=True, key=f"download-{job.offer}"):
-            _draw_download(app, job)
-
-
-def _draw_download(app: Application, job: Download) -> None:
-    state = job.state  # read once: it may change while this is drawn
+def _draw_title(offer: Offer) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{plain(job.offer)}**", width="stretch")
-        if state in RUNNING:
-            st.button(
-                "Cancel",
-                key=f"models:stop:{job.id}",
-                icon=":material/close:",
-                on_click=app.downloads.cancel,
-                args=(job.id,),
+        st.subheader(plain(offer.title), anchor=False)
+        if offer.quantization:
+            st.badge(
+                offer.quantization,
+                color="gray",
+                help="Quantization: how its weights were shortened. Fewer bits take less memory "
+                "and cost some quality.",
             )
-        else:
-            st.button("Dismiss", key=f"models:hide:{job.id}", on_click=_dismiss, args=(job,))
-    if state in RUNNING:
-        part = min(1.0, job.done / job.total) if job.total else 0.0
-        st.progress(part, text=plain(_progress(job)))
-    elif state == "done":
-        st.markdown(f":green[:material/check_circle:] **{plain(job.model)}** is here and checked.")
-        st.button(
-            "Load it",
-            key=f"models:load-it:{job.id}",
-            icon=":material/play_arrow:",
-            on_click=_load_it,
-            args=(app, job),
-        )
-    elif state == "cancelled":
-        st.caption("Cancelled. Nothing of it was kept.")
-    else:
-        say_error(job.error or "It failed.", job.hint)
-        st.button(
-            "Try again",
-            key=f"models:retry:{job.id}",
-            icon=":material/refresh:",
-            on_click=_retry,
-            args=(app, job),
-        )
+        if offer.gated:
+            st.badge("Terms to accept", icon=":material/lock:", color="orange")
+    if offer.description:
+        st.write(plain(offer.description))
 
 
-def _dismiss(job: Download) -> None:
-    st.session_state[_DISMISSED].add(job.id)
+def _facts(offer: Offer, origin: str) -> str:
+    facts = [f"{amount(offer.size)} to download"] if offer.size else []
+    facts += [f"licence {offer.license or 'unknown'}", f"from {origin}"]
+    if offer.popularity:
+        facts.append(f"fetched {count(offer.popularity)} times lately")
+    return " · ".join(facts)
 
 
-def _progress(job: Download) -> str:
-    """How far a download is, in words."""
-    if job.state == "queued":
-        return "Waiting for another download"
-    words = [job.stage or "starting"]
-    words.append(f"{amount(job.done)} of {amount(job.total)}" if job.total else amount(job.done))
-    if job.bytes_per_second > 0:
-        words.append(f"{amount(job.bytes_per_second)}/s")
-        if job.total > job.done:
-            words.append(f"{duration((job.total - job.done) / job.bytes_per_second)} left")
-    return " · ".join([words[0].capitalize(), *words[1:]])
-
-
-def _retry(app: Application, job: Download) -> None:
-    _dismiss(job)
-    _fetch(app, job.source, job.offer)
-
-
-def _load_it(app: Application, job: Download) -> None:
-    _dismiss(job)
-    begin_load(app, job.model)
+def _draw_offers(app: Application) -> None:
+    """What the sources list by themselves, with size and licence before anything is fetched."""
+    sources = app.plugins.model_sources()
+    offers = app.downloads.offers()
+    if offers:
+        st.caption("To begin with")
+    for source, offer in offers:
+        origin = sources[source].title if source in sources else source
+        with st.container(border=True, key=f"offer-{offer.name}", gap="small"):
+            _draw_title(offer)
+            st.caption(plain(_facts(offer, origin)))
+            draw_button(app, source, offer, primary=True)

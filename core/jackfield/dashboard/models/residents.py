@@ -7,6 +7,7 @@ import time
 import streamlit as st
 
 from jackfield.application import Application
+from jackfield.dashboard.models.adapters import collect_attaching, draw_attached, is_attaching
 from jackfield.dashboard.models.state import (
     begin_load,
     begin_unload,
@@ -33,7 +34,11 @@ STAGES = {
 def draw_residents(app: Application) -> None:
     """The models in memory; looks again by itself, and redraws the page when one comes or goes."""
     seen = _states(app)
-    busy = is_unloading() or any(state in ("loading", "unloading") for _, state in seen)
+    busy = (
+        is_unloading()
+        or is_attaching()
+        or any(state in ("loading", "unloading") for _, state in seen)
+    )
     st.fragment(_draw, run_every=QUICK if busy else SLOW, key="models-residents")(app, seen)
 
 
@@ -42,10 +47,11 @@ def _states(app: Application) -> tuple[tuple[str, str], ...]:
 
 
 def _draw(app: Application, seen: tuple[tuple[str, str], ...]) -> None:
-    was_unloading = is_unloading()
+    was_busy = is_unloading(), is_attaching()
     reports = collect_reports()
+    collect_attaching()
     _announce(seen, _states(app))
-    if _states(app) != seen or was_unloading != is_unloading() or has_trouble():
+    if _states(app) != seen or was_busy != (is_unloading(), is_attaching()) or has_trouble():
         st.rerun()
     residents = app.engine.residents()
     if residents or reports:
@@ -128,6 +134,8 @@ def _draw_resident(app: Application, resident: Resident) -> None:
             say_error(failure.message if failure else "", failure.hint if failure else "")
     with st.container(horizontal=True, vertical_alignment="center"):
         _draw_buttons(app, resident, state)
+        if state == "ready":
+            draw_attached(app, resident)
         log = st.toggle("Log", key=f"models:log:{resident.model}", help="What its engine prints")
     if log:
         text = ModelLog(app.paths.logs, resident.model).tail(LOG_LINES)

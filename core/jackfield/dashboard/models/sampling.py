@@ -10,9 +10,9 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.catalog.model import CatalogModel
 from jackfield.dashboard import sampling_controls
-from jackfield.dashboard.models.state import attempt, resident_of
+from jackfield.dashboard.models.saving import save, saved_for
+from jackfield.dashboard.models.state import put_trouble, resident_of
 from jackfield.sampling import SamplingParams
-from jackfield.settings import ModelSettings
 
 
 def draw_sampling(app: Application, model: CatalogModel) -> None:
@@ -47,18 +47,19 @@ def draw_sampling(app: Application, model: CatalogModel) -> None:
 
 
 def _kept(app: Application, name: str) -> dict[str, Any]:
-    return dict(app.settings.value.models.get(name, ModelSettings()).sampling)
+    return dict(saved_for(app, name).sampling)
 
 
 def _change(app: Application, name: str, parameter: str, value: Any) -> None:
     """Keep one parameter; one that is as without it is not kept."""
-    kept = {one: given for one, given in _kept(app, name).items() if one != parameter}
-    if value != getattr(SamplingParams(), parameter):
-        kept[parameter] = value
-    if attempt(lambda: app.settings.set(("models", name, "sampling"), kept or None)):
+    as_without = value == getattr(SamplingParams(), parameter)
+    if error := save(app, name, {"sampling": {parameter: None if as_without else value}}):
+        put_trouble(error)
+    else:
         seen = f"models:sampling:{name}"
         st.session_state[seen] = (st.session_state[seen][0], _kept(app, name))
 
 
 def _reset(app: Application, name: str) -> None:
-    attempt(lambda: app.settings.unset(("models", name, "sampling")))
+    if error := save(app, name, {"sampling": None}):
+        put_trouble(error)

@@ -45,6 +45,11 @@ def draw_trouble() -> None:
         show_error(error)
 
 
+def put_trouble(error: JackfieldError) -> None:
+    """Let the page show a failure at its next run."""
+    st.session_state[_TROUBLE] = error
+
+
 def has_trouble() -> bool:
     """Whether something failed that the page as a whole has yet to show."""
     return _TROUBLE in st.session_state
