@@ -68,6 +68,29 @@ def smollm2_folder() -> Path:
     return kept_folder("smollm2-135m-instruct", _convert)
 
 
+def smollm2_lora() -> Path:
+    """A LoRA adapter for that folder, of random weights: with it the replies are others."""
+
+    def make(folder: Path) -> Path:
+        program = (
+            "import sys, torch\n"
+            "from peft import LoraConfig, get_peft_model\n"
+            "from transformers import AutoModelForCausalLM\n"
+            "torch.manual_seed(0)\n"
+            "model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32)\n"
+            "config = LoraConfig(r=4, lora_alpha=32, init_lora_weights=False,\n"
+            "    target_modules=['q_proj', 'v_proj'])\n"
+            "get_peft_model(model, config).save_pretrained(sys.argv[2])\n"
+        )
+        made = folder / "model"
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, "-c", program, str(smollm2_folder()), str(made)]
+        subprocess.run(command, check=True, env=environment)
+        return made
+
+    return kept_folder("smollm2-135m-instruct-lora", make)
+
+
 def smollm2_gptq() -> Path:
     """The same weights in 4 bits, quantized from that folder by ``jackfield quantize``'s code."""
 

@@ -150,6 +150,7 @@ def test_pickle_weights_are_a_format_of_their_own(paths, catalog):
 def test_the_hubs_cache_is_named_by_its_repository(paths, catalog):
     model_folder(paths.models / "models--some-lab--tiny-llm" / "snapshots" / "0123abcd")
     assert catalog.find("tiny-llm").format == "safetensors"
+    assert catalog.find("some-lab/tiny-llm").name == "tiny-llm"
 
 
 def test_a_change_is_noticed(paths, catalog):

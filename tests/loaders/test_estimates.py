@@ -22,6 +22,8 @@ SENTENCES = "jackfield_loaders.sentence_transformers:SentenceTransformersLoader"
 BACK_ENDS = {
     GGUF: ["xllamacpp", "jackfield_loaders.gguf.xllamacpp_engine"],
     TRANSFORMERS: [
+        "bitsandbytes",
+        "torchao.quantization",
         "jackfield_loaders.transformers.opening",
         "transformers.models.llama.modeling_llama",
     ],
@@ -108,6 +110,18 @@ def test_weights_of_a_folder_by_the_difference_of_two_formats(smollm2_folder: Pa
     half = measured["float32"] - measured["bfloat16"]
     assert close(expected["bfloat16"], half)
     assert close(expected["float32"], 2 * half)
+
+
+def test_weights_of_a_folder_in_fewer_bits_by_what_they_save(smollm2_folder: Path) -> None:
+    taken, expected = {}, {}
+    for quantization in ("none", "8-bit", "4-bit"):
+        case = folder(smollm2_folder, "bfloat16", quantization=quantization)
+        measured = case.measure(64, 2)
+        taken[quantization] = measured["loaded"] - measured["imported"]
+        expected[quantization] = case.estimate().weights
+    for fewer in ("8-bit", "4-bit"):
+        saved = taken["none"] - taken[fewer]
+        assert close(expected["none"] - expected[fewer], saved), fewer
 
 
 def test_the_cache_of_a_folder_grows_as_it_is_filled(smollm2_folder: Path) -> None:

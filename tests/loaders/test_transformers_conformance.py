@@ -17,4 +17,5 @@ class TestTransformers(LoaderConformance):
         assert found is not None
         assert not found.error
         cls.files = found.files
+        cls.adapter = parts.smollm2_lora()
         super().setup_class()

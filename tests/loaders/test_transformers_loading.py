@@ -1,5 +1,6 @@
 """How the Transformers loader settles, estimates, refuses and batches, on real weights."""
 
+import json
 import shutil
 import threading
 from pathlib import Path
@@ -17,10 +18,13 @@ from jackfield import (
     Prompt,
     SamplingParams,
 )
+from jackfield.application import Application
 from jackfield.catalog.model import describe
+from jackfield.paths import Paths
 from jackfield.testing import WorkerModel
 from jackfield_loaders.transformers import TransformersLoader
 from jackfield_loaders.transformers.options import TransformersOptions
+from memory_meter import files_of
 
 GIGABYTE = 10**9
 PROCESSOR = Machine((Device("cpu", "main memory", 16 * GIGABYTE, 8 * GIGABYTE),), cores=2)
@@ -164,6 +168,67 @@ def test_code_of_the_models_own_is_not_run_unless_granted(files):
     with pytest.raises(LoadFailed, match="Python code of its own") as refused:
         LOADER.load(strange, TransformersOptions(device="cpu"))
     assert "trust_remote_code" in refused.value.hint
+
+
+OWN_CODE = """
+from pathlib import Path
+from transformers import LlamaConfig, LlamaForCausalLM
+
+class OwnConfig(LlamaConfig):
+    model_type = "own"
+
+class OwnForCausalLM(LlamaForCausalLM):
+    config_class = OwnConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        Path(config.witness).write_text("ran")
+"""
+
+
+def test_a_models_own_code_runs_only_where_it_was_granted(files, tmp_path: Path):
+    folder, witness = tmp_path / "own", tmp_path / "witness"
+    shutil.copytree(files.path, folder)
+    (folder / "own.py").write_text(OWN_CODE)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "model_type": "own",
+        "architectures": ["OwnForCausalLM"],
+        "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.OwnForCausalLM"},
+        "witness": str(witness),
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    strange = files_of(folder)
+    with pytest.raises(LoadFailed, match="Python code of its own"):
+        LOADER.load(strange, TransformersOptions(device="cpu"))
+    assert not witness.exists()
+    granted = TransformersOptions(
+        n_ctx=128, parallel=1, device="cpu", dtype="float32", threads=1, trust_remote_code=True
+    )
+    with WorkerModel(LOADER, strange, granted) as model:
+        assert "Paris" in text(model, "The capital of France is")
+    assert witness.read_text() == "ran"
+
+
+def test_a_model_in_the_cache_of_the_hub_opens_by_the_name_of_its_repository(files, tmp_path: Path):
+    cache = tmp_path / "hub"
+    kept = cache / "models--HuggingFaceTB--SmolLM2-135M-Instruct"
+    (kept / "blobs").mkdir(parents=True)
+    snapshot = kept / "snapshots" / "0123456789abcdef0123456789abcdef01234567"
+    snapshot.mkdir(parents=True)
+    for number, path in enumerate(files.path.iterdir()):  # a cache keeps links to its blobs
+        blob = kept / "blobs" / f"{number:064x}"
+        blob.symlink_to(path)
+        (snapshot / path.name).symlink_to(blob)
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text(snapshot.name)
+    home = Paths(tmp_path / "home")
+    home.make()
+    home.settings.write_text(f"model_folders = [{str(cache)!r}]\n")
+    found = Application.create(home).catalog.find("HuggingFaceTB/SmolLM2-135M-Instruct")
+    options = TransformersOptions(n_ctx=128, parallel=1, device="cpu", dtype="float32", threads=1)
+    with WorkerModel(LOADER, found.files, options) as model:
+        assert "Paris" in text(model, "The capital of France is")
 
 
 def test_pickles_are_not_opened_unless_allowed(files):

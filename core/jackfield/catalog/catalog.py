@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from jackfield.catalog.adapters import AdapterFolder, adapters_in
-from jackfield.catalog.folder import files_of, format_of
+from jackfield.catalog.folder import files_of, format_of, repository_of
 from jackfield.catalog.model import SIDECAR, CatalogModel, clean, describe, parts_of
 from jackfield.catalog.source import Offer
 from jackfield.errors import JackfieldError, ModelFileError, ModelNotFound, NotPermitted
@@ -190,6 +190,7 @@ class Catalog:
             lambda model: kept.get(model.name, ModelSettings()).alias,
             lambda model: model.path.name,
             lambda model: model.path.stem,
+            lambda model: repository_of(model.path),
         ):
             for model in models:
                 words.setdefault(ask(model).lower(), model)

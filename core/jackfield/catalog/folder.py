@@ -101,8 +101,13 @@ def read_folder(folder: Path) -> Folder:
 
 def name_of(folder: Path) -> str:
     """What a model folder is called: its name, or the repository's in the Hub's cache."""
+    return repository_of(folder).rpartition("/")[2] or folder.name
+
+
+def repository_of(folder: Path) -> str:
+    """The repository, ``owner/name``, of a model in the Hub's cache; "" for any other."""
     snapshot = SNAPSHOT.search(folder.as_posix())
-    return snapshot["name"].rpartition("--")[2] if snapshot else folder.name
+    return snapshot["name"].replace("--", "/", 1) if snapshot else ""
 
 
 def _weights(folder: Path, form: str) -> list[Path]:

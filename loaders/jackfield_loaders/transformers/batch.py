@@ -94,7 +94,7 @@ class Batch:
     def __init__(self, model: Any, slots: int) -> None:
         self._model = model
         self._slots = slots
-        self._device = model.device
+        self._device = computing_device(model)
         # Transformers renamed it in the course of version 5.
         known = inspect.signature(model.forward).parameters
         self._cache_name = "cache" if "cache" in known else "past_key_values"
@@ -264,8 +264,9 @@ class Batch:
             unused = int((self._mask == 0).all(0).sum())  # filling is all on the left
             self._mask = self._mask[:, unused:]
             for layer in self._cache.layers:
-                layer.keys = layer.keys[index, :, unused:]
-                layer.values = layer.values[index, :, unused:]
+                here = index.to(layer.keys.device)  # layers may be spread over graphics cards
+                layer.keys = layer.keys[here, :, unused:]
+                layer.values = layer.values[here, :, unused:]
         else:
             self._cache, self._mask = None, self._mask[:0, :0]
         for row in gone:
@@ -279,6 +280,13 @@ class Batch:
             self._waiting.clear()
         for row in rows:
             row.end(error)
+
+
+def computing_device(model: Any) -> torch.device:
+    """Where a model takes its input, though its weights may be spread, or kept on disk."""
+    places = getattr(model, "hf_device_map", None) or {"": model.device}
+    devices = [place for place in places.values() if place not in ("cpu", "disk")]
+    return torch.device(devices[0] if devices else "cpu")
 
 
 def _filled(mask: torch.Tensor, length: int) -> torch.Tensor:

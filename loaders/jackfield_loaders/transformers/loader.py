@@ -15,7 +15,7 @@ from jackfield import (
     ModelFiles,
     Settled,
 )
-from jackfield_loaders.transformers import facts
+from jackfield_loaders.transformers import facts, memory, placing
 from jackfield_loaders.transformers.options import TransformersOptions
 
 SCORES = {"safetensors": 60, "pickle": 40, "gguf": 30}
@@ -46,17 +46,12 @@ class TransformersLoader(Loader):
         return Match(score, f"a {what} folder")
 
     def settle(self, files: ModelFiles, options: TransformersOptions, machine: Machine) -> Settled:
-        """Choose the device, the number format and the threads."""
-        chosen = options.model_copy()
-        reasons = [_device(files, chosen, machine), _dtype(files, chosen)]
-        if not chosen.threads:
-            chosen.threads = machine.cores
-            reasons.append(f"{machine.cores} threads: one for each core.")
-        return Settled(chosen, tuple(reason for reason in reasons if reason))
+        """Choose the devices, the number format and the threads."""
+        return placing.settle(files, options, machine)
 
     def estimate(self, files: ModelFiles, options: TransformersOptions) -> MemoryEstimate:
         """Weights, KV cache of all slots, and what the libraries take."""
-        return facts.estimate(files, options)
+        return memory.estimate(files, options)
 
     def load(self, files: ModelFiles, options: TransformersOptions) -> LoadedModel:
         """Refuse what was not granted, then open the model."""
@@ -74,34 +69,3 @@ class TransformersLoader(Loader):
         from jackfield_loaders.transformers.opening import opened
 
         return opened(files, options)
-
-
-def _device(files: ModelFiles, options: TransformersOptions, machine: Machine) -> str:
-    if options.device != "auto":
-        if options.device == "cuda":
-            options.device = "cuda:0"
-        return ""
-    for device in machine.accelerators:
-        tried = options.model_copy(update={"device": device.name})
-        need = facts.estimate(files, tried).on(device.name)
-        if need <= device.free:
-            options.device = device.name
-            return f"Device {device.name}: the {device.title} has room for {need / 1e9:.1f} GB."
-    options.device = "cpu"
-    if machine.accelerators:
-        return "The processor: the model does not fit on a graphics card that is here."
-    return "The processor: no graphics card was found."
-
-
-def _dtype(files: ModelFiles, options: TransformersOptions) -> str:
-    if options.dtype != "auto":
-        return ""
-    saved = facts.Facts(files).saved_as
-    if saved == "float16" and options.device == "cpu":
-        options.dtype = "bfloat16"
-        return "bfloat16: processors compute float16, as the weights are saved, badly."
-    if saved == "float32" and options.device != "cpu":
-        options.dtype = "bfloat16"
-        return "bfloat16: half the memory of float32, as the weights are saved, and faster."
-    options.dtype = saved  # type: ignore[assignment]  # saved_as gives one of the three
-    return f"{saved}: as the weights are saved."

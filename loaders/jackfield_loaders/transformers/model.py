@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jackfield import (
+    Adapter,
     InvalidRequest,
     LoadedModel,
     ModelInfo,
@@ -14,6 +15,7 @@ from jackfield import (
     SamplingParams,
     Token,
 )
+from jackfield_loaders.transformers.adapters import Adapters
 from jackfield_loaders.transformers.batch import Batch, Row
 from jackfield_loaders.transformers.options import TransformersOptions
 from jackfield_loaders.transformers.reply import Reply
@@ -21,10 +23,22 @@ from jackfield_loaders.transformers.sampler import FIELDS, Sampler
 
 
 class CausalModel(LoadedModel):
-    """A model, its tokenizer and the thread that computes for all requests."""
+    """A model, its tokenizer and the thread that computes for all requests.
 
-    def __init__(self, model: Any, tokenizer: Any, options: TransformersOptions) -> None:
+    Args:
+        takes_adapters: LoRA adapters can be attached to it.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        options: TransformersOptions,
+        *,
+        takes_adapters: bool = False,
+    ) -> None:
         self._model = model
+        self._adapters = Adapters(model) if takes_adapters else None
         self._tokenizer = tokenizer
         text = model.config.get_text_config()
         trained = int(getattr(text, "max_position_embeddings", 0) or 0)
@@ -41,6 +55,7 @@ class CausalModel(LoadedModel):
             bos=tokenizer.bos_token or "",
             eos=tokenizer.eos_token or "",
             adds_bos=_adds_bos(tokenizer),
+            capabilities=frozenset({"completion", "chat", *(["lora"] if takes_adapters else [])}),
             sampling_fields=FIELDS,
             parallel=1 if alone else options.parallel,
         )
@@ -75,6 +90,13 @@ class CausalModel(LoadedModel):
                     f"{self.info.vocabulary - 1}."
                 )
         return str(self._tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False))
+
+    def set_adapters(self, adapters: Sequence[Adapter]) -> None:
+        """Attach these once the requests that run have ended; those that come then wait."""
+        attached = self._adapters
+        if attached is None:
+            return super().set_adapters(adapters)
+        return self._batch.alone(lambda: attached.apply(adapters))
 
     def close(self) -> None:
         """End the computing thread."""

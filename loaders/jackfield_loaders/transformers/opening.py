@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
+import sys
+import tempfile
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -10,8 +15,29 @@ import transformers
 from safetensors import SafetensorError
 
 from jackfield import LoadFailed, ModelFileError, ModelFiles
+from jackfield_loaders.transformers.facts import Facts
+from jackfield_loaders.transformers.memory import DISK
 from jackfield_loaders.transformers.model import CausalModel
 from jackfield_loaders.transformers.options import TransformersOptions
+
+
+class OffloadedModel(CausalModel):
+    """A model with layers on disk, in a folder that goes with it."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        options: TransformersOptions,
+        folder: tempfile.TemporaryDirectory[str],
+    ) -> None:
+        super().__init__(model, tokenizer, options)
+        self._folder = folder
+
+    def close(self) -> None:
+        """End the computing thread, then remove the folder."""
+        super().close()
+        self._folder.cleanup()
 
 
 def opened(files: ModelFiles, options: TransformersOptions) -> CausalModel:
@@ -21,11 +47,13 @@ def opened(files: ModelFiles, options: TransformersOptions) -> CausalModel:
         ModelFileError: its files are broken or incomplete.
         LoadFailed: Transformers cannot load it, or the device is not there.
     """
-    if options.device.startswith("cuda") and not torch.cuda.is_available():
-        raise LoadFailed(
-            f"The device {options.device!r} is not there: PyTorch finds no CUDA device.",
-            hint="Choose the device cpu, or install a PyTorch that is built for CUDA.",
-        )
+    for device in (options.device, *options.limits):
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise LoadFailed(
+                f"The device {device!r} is not there: PyTorch finds no CUDA device.",
+                hint="Choose the device cpu, or install a PyTorch that is built for CUDA.",
+            )
+    _installed(options)
     torch.set_num_threads(options.threads or torch.get_num_threads())
     transformers.utils.logging.disable_progress_bar()
     # GPTQModel, which opens GPTQ weights, counts on more cores than small computers have.
@@ -36,10 +64,13 @@ def opened(files: ModelFiles, options: TransformersOptions) -> CausalModel:
         folder, where["gguf_file"] = files.path.parent, files.path.name
     if options.trust_remote_code:
         where["trust_remote_code"] = True
+    # Removed when the model is closed, or with this process where loading fails.
+    wants = options.offload == "disk"
+    kept = tempfile.TemporaryDirectory(prefix="jackfield-offload-") if wants else None
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **where)
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, **where, **_arguments(files, options)
+            folder, **where, **_arguments(files, options, kept.name if kept else None)
         )
     except (SafetensorError, UnicodeDecodeError, EOFError) as error:
         raise ModelFileError(
@@ -50,27 +81,105 @@ def opened(files: ModelFiles, options: TransformersOptions) -> CausalModel:
             f"Transformers could not load {files.path.name!r}: {error}",
             hint="The model's log says more.",
         ) from error
-    return CausalModel(model.eval(), tokenizer, options)
+    _give_back(model, options)
+    return _whole(model.eval(), tokenizer, files, options, kept)
 
 
-def _arguments(files: ModelFiles, options: TransformersOptions) -> dict[str, Any]:
-    """How the weights are placed."""
+def _whole(
+    model: Any,
+    tokenizer: Any,
+    files: ModelFiles,
+    options: TransformersOptions,
+    kept: tempfile.TemporaryDirectory[str] | None,
+) -> CausalModel:
+    """The model as the pipeline sees it, unless its limits were too low."""
+    places = set((getattr(model, "hf_device_map", None) or {}).values())
+    if kept is not None and DISK not in places:
+        kept.cleanup()
+    if DISK not in places:
+        # What is fetched for each step has no place that an adapter could be put beside.
+        fetched = len(places) > 1 and "cpu" in places
+        usable = find_spec("peft") is not None and not Facts(files).method
+        return CausalModel(model, tokenizer, options, takes_adapters=usable and not fetched)
+    if kept is None:
+        limits = ", ".join(f"{device}={size}" for device, size in options.max_memory.items())
+        raise LoadFailed(
+            f"{files.path.name!r} does not fit within the memory limits {limits!r}.",
+            hint="Raise them, or set the load option offload to disk.",
+        )
+    return OffloadedModel(model, tokenizer, options, kept)
+
+
+def _give_back(model: Any, options: TransformersOptions) -> None:
+    """Let the computer have the memory that weights took in the format of their files."""
+    if options.quantization != "none" and options.device == "cpu":
+        # One table that lies in the mapped file would keep all of the file in memory.
+        for parameter in model.parameters():
+            if type(parameter.data) is torch.Tensor and parameter.is_floating_point():
+                parameter.data = parameter.data.clone()
+    gc.collect()
+    # The GNU C library keeps what was freed for later, which can be as much as the model.
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
+
+
+def _installed(options: TransformersOptions) -> None:
+    """Whether what the options need is there.
+
+    Raises:
+        LoadFailed: it is not.
+    """
+    if options.attention == "flash_attention_2" and (
+        options.device == "cpu" or find_spec("flash_attn") is None
+    ):
+        raise LoadFailed(
+            "The attention 'flash_attention_2' needs a graphics card and the package flash-attn.",
+            hint="Choose the attention auto, or: pip install flash-attn --no-build-isolation",
+        )
+    four = options.quantization == "4-bit"
+    cards = options.quantization == "8-bit" and options.device != "cpu"
+    if (four or cards) and find_spec("bitsandbytes") is None:
+        raise LoadFailed(
+            f"The quantization {options.quantization!r} on the device {options.device!r} needs "
+            "the package bitsandbytes.",
+            hint="Install it with: pip install bitsandbytes",
+        )
+
+
+def _arguments(files: ModelFiles, options: TransformersOptions, kept: str | None) -> dict[str, Any]:
+    """How the weights are placed; ``kept`` is a folder for those on disk."""
     arguments: dict[str, Any] = {
         "dtype": getattr(torch, options.dtype) if options.dtype != "auto" else "auto",
         "use_safetensors": files.format == "safetensors" if files.format != "gguf" else None,
         "low_cpu_mem_usage": True,
     }
-    if options.device != "cpu":
+    if options.max_memory:
+        arguments["device_map"] = "sequential"
+        arguments["max_memory"] = {_numbered(one): size for one, size in options.limits.items()}
+        arguments["offload_folder"] = kept
+    elif options.device != "cpu":
         arguments["device_map"] = {"": options.device}
     if options.attention != "auto":
         arguments["attn_implementation"] = options.attention
-    if options.quantization == "8-bit":
-        arguments["quantization_config"] = _eight_bit(options.device)
+    if options.quantization != "none":
+        arguments["quantization_config"] = _quantization(options)
     return arguments
 
 
-def _eight_bit(device: str) -> Any:
-    if device != "cpu":
+def _numbered(device: str) -> str | int:
+    """A device as accelerate's limits name it."""
+    return int(device.rpartition(":")[2]) if device.startswith("cuda") else device
+
+
+def _quantization(options: TransformersOptions) -> Any:
+    if options.quantization == "4-bit":
+        return transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=getattr(torch, options.dtype),
+        )
+    if options.device != "cpu":
         return transformers.BitsAndBytesConfig(load_in_8bit=True)
     from torchao.quantization import Int8WeightOnlyConfig
 
