@@ -17,6 +17,7 @@ from jackfield import (
     Prompt,
     SamplingParams,
 )
+from jackfield.dashboard.forms.fields import read_fields
 from jackfield.testing import WorkerModel
 from jackfield_loaders.transformers import TransformersLoader
 from jackfield_loaders.transformers.options import TransformersOptions, in_bytes
@@ -100,6 +101,15 @@ def test_limits_that_cannot_be_read_are_refused_with_what_is_wrong(limits, said)
         TransformersOptions.model_validate({"max_memory": limits})
 
 
+def test_limits_have_a_field_in_the_form_and_a_default_there():
+    (field,) = (
+        one
+        for one in read_fields(TransformersOptions.model_json_schema())
+        if one.name == "max_memory"
+    )
+    assert (field.kind, field.item, field.default) == ("table", "text", {})
+
+
 def test_quantized_weights_are_not_split_between_card_and_processor():
     for wish in ({"offload": "cpu"}, {"max_memory": "cpu=1GB"}):
         with pytest.raises(ValidationError, match="kept whole"):
@@ -126,7 +136,9 @@ def test_a_model_that_does_not_fit_on_the_card_is_split_with_the_processor(big):
     chosen = settled(big, computer(14))
     assert (chosen.device, chosen.offload) == ("cuda:0", "cpu")
     assert list(chosen.limits) == ["cuda:0", "cpu"]
-    assert "Split between graphics card and processor" in reasons(big, computer(14))
+    why = reasons(big, computer(14))
+    assert "Split between graphics card and processor" in why
+    assert "With the option quantization set to 8-bit it would." in why
     needs = LOADER.estimate(big, chosen).by_device()
     assert 10 * GIGABYTE < needs["cuda:0"] <= 14 * GIGABYTE
     assert needs["cpu"] > 2 * GIGABYTE
@@ -134,6 +146,8 @@ def test_a_model_that_does_not_fit_on_the_card_is_split_with_the_processor(big):
 
 def test_with_little_on_the_card_the_processor_does_all_if_it_has_room(big):
     assert settled(big, computer(4)).device == "cpu"
+    assert "set to" not in reasons(big, computer(4))  # not even 4 bits fit
+    assert "quantization set to 4-bit" in reasons(big, computer(7))
     assert settled(big, computer(4, memory=16)).device == "cuda:0"  # else it fits nowhere
 
 
@@ -174,7 +188,10 @@ def test_gguf_files_are_estimated_with_the_weights_that_are_made_of_them(smollm2
     )
 
 
-def test_with_a_limit_the_rest_stays_on_disk_and_the_answer_is_the_same(files):
+def test_with_a_limit_the_rest_stays_on_disk_and_the_answer_is_the_same(
+    files, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     machine = computer(memory=8)
     usual = {"n_ctx": 512, "threads": 1, "dtype": "float32"}
     taken, said = {}, {}
@@ -187,7 +204,7 @@ def test_with_a_limit_the_rest_stays_on_disk_and_the_answer_is_the_same(files):
     assert "Paris" in said["limited"]
     assert said["limited"] == said["whole"]
     assert taken["whole"] - taken["limited"] > 250_000_000
-    assert not list(Path(tempfile.gettempdir()).glob("jackfield-offload-*"))
+    assert not list(tmp_path.glob("jackfield-offload-*"))
 
 
 def test_a_limit_that_is_too_low_is_said_with_what_to_do(files):
@@ -219,6 +236,21 @@ def test_quantized_models_take_adapters_and_lose_them_without_a_trace(files, qua
     finally:
         model.close()
     assert "Paris" in said[0] == said[2] != said[1]
+
+
+def test_weights_of_gguf_files_can_be_kept_on_disk(smollm2_files, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    options = settled(
+        smollm2_files, computer(), n_ctx=256, threads=1, max_memory="cpu=120MB", offload="disk"
+    )
+    model = LOADER.load(smollm2_files, options)
+    try:
+        (kept,) = tmp_path.glob("jackfield-offload-*")
+        assert list(kept.glob("*.safetensors"))
+        assert "Paris" in "".join(one.text for one in model.complete(CAPITAL, GREEDY))
+    finally:
+        model.close()
+    assert not kept.exists()
 
 
 def test_flash_attention_without_its_package_is_refused_with_its_name(files):

@@ -170,7 +170,8 @@ class Downloads:
                 job.again = True
             elif job.download.state == "failed":
                 self._refuse_known(job.offer.name)
-                job = Job(job.source, job.offer, Note(job.download, job.offer))
+                source = self.sources.get(job.download.source)  # with the options of now
+                job = Job(source, job.offer, Note(job.download, job.offer))
                 self._queue(job)
             elif job.download.state in ENDED:
                 raise refused(job.download, "resumed")

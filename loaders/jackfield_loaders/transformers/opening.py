@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import os
 import sys
 import tempfile
@@ -47,13 +48,7 @@ def opened(files: ModelFiles, options: TransformersOptions) -> CausalModel:
         ModelFileError: its files are broken or incomplete.
         LoadFailed: Transformers cannot load it, or the device is not there.
     """
-    for device in (options.device, *options.limits):
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise LoadFailed(
-                f"The device {device!r} is not there: PyTorch finds no CUDA device.",
-                hint="Choose the device cpu, or install a PyTorch that is built for CUDA.",
-            )
-    _installed(options)
+    _there(options)
     torch.set_num_threads(options.threads or torch.get_num_threads())
     transformers.utils.logging.disable_progress_bar()
     # GPTQModel, which opens GPTQ weights, counts on more cores than small computers have.
@@ -123,12 +118,24 @@ def _give_back(model: Any, options: TransformersOptions) -> None:
         trim(0)
 
 
-def _installed(options: TransformersOptions) -> None:
-    """Whether what the options need is there.
+def _there(options: TransformersOptions) -> None:
+    """Whether the devices and packages that the options need are there.
 
     Raises:
-        LoadFailed: it is not.
+        LoadFailed: they are not.
     """
+    cards = torch.cuda.device_count()
+    for device in (options.device, *options.limits):
+        if device.startswith("cuda") and not cards:
+            raise LoadFailed(
+                f"The device {device!r} is not there: PyTorch finds no CUDA device.",
+                hint="Choose the device cpu, or install a PyTorch that is built for CUDA.",
+            )
+        if device.startswith("cuda:") and int(device.removeprefix("cuda:")) >= cards:
+            raise LoadFailed(
+                f"The device {device!r} is not there: the last one is 'cuda:{cards - 1}'.",
+                hint="Choose another device, or auto.",
+            )
     if options.attention == "flash_attention_2" and (
         options.device == "cpu" or find_spec("flash_attn") is None
     ):
@@ -137,8 +144,8 @@ def _installed(options: TransformersOptions) -> None:
             hint="Choose the attention auto, or: pip install flash-attn --no-build-isolation",
         )
     four = options.quantization == "4-bit"
-    cards = options.quantization == "8-bit" and options.device != "cpu"
-    if (four or cards) and find_spec("bitsandbytes") is None:
+    eight = options.quantization == "8-bit" and options.device != "cpu"
+    if (four or eight) and find_spec("bitsandbytes") is None:
         raise LoadFailed(
             f"The quantization {options.quantization!r} on the device {options.device!r} needs "
             "the package bitsandbytes.",
@@ -180,6 +187,8 @@ def _quantization(options: TransformersOptions) -> Any:
             bnb_4bit_compute_dtype=getattr(torch, options.dtype),
         )
     if options.device != "cpu":
+        # At each step it says of each layer that it computes in float16.
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
         return transformers.BitsAndBytesConfig(load_in_8bit=True)
     from torchao.quantization import Int8WeightOnlyConfig
 

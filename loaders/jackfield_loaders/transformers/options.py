@@ -87,7 +87,7 @@ class TransformersOptions(LoadOptions):
         "about a third at a larger loss. The table of token vectors keeps its number format.",
     )
     max_memory: Annotated[dict[str, str], BeforeValidator(_table)] = Field(
-        default_factory=dict,
+        {},
         title="Memory limits",
         description="The most memory that weights take on each device, for example 6GB for "
         "cuda:0 and 20GB for cpu. The model is spread over the devices that are named, graphics "

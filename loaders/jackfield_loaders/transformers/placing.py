@@ -62,6 +62,7 @@ def _place(files: ModelFiles, chosen: TransformersOptions, machine: Machine) -> 
         reason = "The processor: no graphics card was found."
         if machine.accelerators:
             reason = "The processor: the model does not fit on a graphics card that is here."
+            reason += _hint(files, chosen, machine)
     if chosen.offload == "auto":
         chosen.offload = "none"
     return reason
@@ -96,8 +97,20 @@ def _on_cards(files: ModelFiles, chosen: TransformersOptions, machine: Machine) 
     chosen.device, chosen.max_memory, chosen.offload = cards[0].name, limits, "cpu"
     return (
         f"Split between graphics card and processor, {_named(files, tried)}: the model does not "
-        f"fit on the {cards[0].title} alone. Quantized, or with a shorter context, it may."
+        f"fit on the {cards[0].title} alone.{_hint(files, chosen, machine)}"
     )
+
+
+def _hint(files: ModelFiles, chosen: TransformersOptions, machine: Machine) -> str:
+    """The quantization with which the model would fit on a card; "" if there is none."""
+    if chosen.quantization != "none" or Facts(files).method:
+        return ""
+    for quantization in ("8-bit", "4-bit"):
+        fewer = chosen.model_copy(update={"quantization": quantization})
+        for card in machine.accelerators:
+            if estimate(files, _tried(files, fewer, card)).on(card.name) <= card.free:
+                return f" With the option quantization set to {quantization} it would."
+    return ""
 
 
 def _limited(files: ModelFiles, chosen: TransformersOptions, machine: Machine) -> str:
@@ -144,4 +157,7 @@ def _room(
 def _named(files: ModelFiles, options: TransformersOptions) -> str:
     """The devices with what they hold, for a reason."""
     found = Sizes(files, options).spread(options.limits)
-    return ", ".join(f"{bytes_ / 1e9:.1f} GB on {name}" for name, bytes_ in found.items() if bytes_)
+    where = {name: f"on {name}" for name in found}
+    if options.offload != "disk":
+        where[DISK] = "without a place"
+    return ", ".join(f"{held / 1e9:.1f} GB {where[name]}" for name, held in found.items() if held)
