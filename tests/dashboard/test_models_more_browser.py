@@ -40,6 +40,12 @@ def hub_page(tmp_path: Path, hub: HubServer, serving: Serving, open_tab: OpenTab
         page = open_tab(f"{server.url}/models")
         expect(page.get_by_role("heading", name="Models")).to_be_visible()
         yield page
+        leave(page)
+
+
+def leave(page: Page) -> None:
+    """Go away before the server ends, which a page would complain of."""
+    page.goto("about:blank")
 
 
 def search(page: Page, words: str) -> None:
@@ -106,3 +112,4 @@ def test_the_search_fits_a_phone(
         expect(many).to_contain_text("Fits")
         assert page.evaluate("document.documentElement.scrollWidth <= 390")
         page.screenshot(path=tmp_path / "phone.png", full_page=True)
+        leave(page)
