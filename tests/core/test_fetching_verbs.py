@@ -11,6 +11,7 @@ from hub_downloads import FILE, HERE, NAME, SIZE
 from hub_server import PIECE, HubServer, Misbehaviour, Repository, sha256
 from installation import Installation, until
 
+GREEDY = ("--temperature", "0", "--max-tokens", "16")
 HELD = 300 * PIECE
 
 
@@ -49,7 +50,7 @@ def test_a_model_is_pulled_and_then_runs(home: Installation, hub: HubServer, smo
     assert done.returncode == 0, done.stderr
     assert "Q4_1 was chosen. There is: " in done.stderr
     assert sha256(home.paths.models / HERE / FILE) == sha256(smollm2)
-    done = home.run("run", HERE, "What is the capital of France?", "--max-tokens", "12")
+    done = home.run("run", HERE, "Which city is the capital of France?", *GREEDY)
     assert "Paris" in done.stdout
     done = home.run("models", "pull", NAME, "--quantization", "q8_0", "--name", "eight")
     assert "eight is here" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import logging
@@ -53,19 +54,30 @@ def opened(files: ModelFiles, options: TransformersOptions) -> CausalModel:
     transformers.utils.logging.disable_progress_bar()
     # GPTQModel, which opens GPTQ weights, counts on more cores than small computers have.
     os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(max(1, options.threads)))
+    with contextlib.ExitStack() as undo:
+        kept = None
+        if options.offload == "disk":
+            kept = tempfile.TemporaryDirectory(prefix="jackfield-offload-")
+            undo.callback(kept.cleanup)
+        model, tokenizer = _read(files, options, kept.name if kept else None)
+        _give_back(model, options)
+        found = _whole(model, tokenizer, files, options, kept)
+        undo.pop_all()
+    return found
+
+
+def _read(files: ModelFiles, options: TransformersOptions, kept: str | None) -> tuple[Any, Any]:
+    """The model and its tokenizer; ``kept`` is a folder for weights on disk."""
     where: dict[str, Any] = {"local_files_only": True}
     folder = files.path
     if files.format == "gguf":
         folder, where["gguf_file"] = files.path.parent, files.path.name
     if options.trust_remote_code:
         where["trust_remote_code"] = True
-    # Removed when the model is closed, or with this process where loading fails.
-    wants = options.offload == "disk"
-    kept = tempfile.TemporaryDirectory(prefix="jackfield-offload-") if wants else None
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **where)
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, **where, **_arguments(files, options, kept.name if kept else None)
+            folder, **where, **_arguments(files, options, kept)
         )
     except (SafetensorError, UnicodeDecodeError, EOFError) as error:
         raise ModelFileError(
@@ -76,8 +88,7 @@ def opened(files: ModelFiles, options: TransformersOptions) -> CausalModel:
             f"Transformers could not load {files.path.name!r}: {error}",
             hint="The model's log says more.",
         ) from error
-    _give_back(model, options)
-    return _whole(model.eval(), tokenizer, files, options, kept)
+    return model.eval(), tokenizer
 
 
 def _whole(
@@ -154,7 +165,7 @@ def _there(options: TransformersOptions) -> None:
 
 
 def _arguments(files: ModelFiles, options: TransformersOptions, kept: str | None) -> dict[str, Any]:
-    """How the weights are placed; ``kept`` is a folder for those on disk."""
+    """How the weights are placed."""
     arguments: dict[str, Any] = {
         "dtype": getattr(torch, options.dtype) if options.dtype != "auto" else "auto",
         "use_safetensors": files.format == "safetensors" if files.format != "gguf" else None,
