@@ -57,6 +57,19 @@ def test_several_adapters_add_up(model, plain, tmp_path):
     assert answer(model) == whole != plain
 
 
+def test_an_adapter_that_was_trained_on_is_read_anew(model, plain, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    style = tmp_path / "style"
+    shutil.copytree(parts.smollm2_lora(), style)
+    model.set_adapters([Adapter(style)])
+    assert answer(model) != plain
+    weights = style / "adapter_model.safetensors"
+    save_file({name: one * 0 for name, one in load_file(weights).items()}, weights)
+    model.set_adapters([Adapter(style)])
+    assert answer(model) == plain
+
+
 def test_a_broken_adapter_is_refused_and_the_one_before_stays(model, plain, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(parts.smollm2_lora(), broken)

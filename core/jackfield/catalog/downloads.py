@@ -170,9 +170,7 @@ class Downloads:
                 job.again = True
             elif job.download.state == "failed":
                 self._refuse_known(job.offer.name)
-                source = self.sources.get(job.download.source)  # with the options of now
-                job = Job(source, job.offer, Note(job.download, job.offer))
-                self._queue(job)
+                self._queue(self._anew(job))
             elif job.download.state in ENDED:
                 raise refused(job.download, "resumed")
             return job.download
@@ -253,6 +251,11 @@ class Downloads:
                 pass
         return Job(self.sources.get(source), wanted)
 
+    def _anew(self, job: Job) -> Job:
+        """The same download once more, from its source with the options of now."""
+        source = self.sources.get(job.download.source)
+        return Job(source, job.offer, Note(job.download, job.offer))
+
     def _refuse_known(self, offer: str) -> None:
         place = self._models / offer
         for model in self._catalog.scan():
@@ -307,7 +310,8 @@ class Downloads:
             elif job.download.state == "paused":  # what is kept is listed from its note
                 del self._jobs[job.download.id]
                 if job.again:
-                    self._queue(Job(job.source, job.offer, Note(job.download, job.offer)))
+                    with suppress(NotFound):  # its plugin was switched off: it stays paused
+                        self._queue(self._anew(job))
             self._begin()
 
     def _fetch(self, job: Job, tell: Callable[[], None]) -> None:

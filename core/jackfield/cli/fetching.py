@@ -184,8 +184,7 @@ def _add_downloads(group: typer.Typer, door: Door) -> None:
                 one["id"],
                 one["offer"],
                 one["state"],
-                human_size(one["done"])
-                + (f" of {human_size(one['total'])}" if one["total"] else ""),
+                _arrived(one["done"], one["total"]),
                 _time(one["seconds_left"]),
                 one["error"] or one["stage"],
             )

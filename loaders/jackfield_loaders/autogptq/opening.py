@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from jackfield import LoadedModel, LoadFailed, ModelFileError, ModelFiles
+from jackfield import LoadedModel, ModelFiles
 from jackfield_loaders.autogptq.options import AutoGptqOptions
+from jackfield_loaders.torch_loading import loading, refuse_missing
 
 SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
 
@@ -22,45 +23,30 @@ def opened(files: ModelFiles, options: AutoGptqOptions) -> LoadedModel:
         ModelFileError: its files are broken.
         LoadFailed: AutoGPTQ cannot load it, or the device is not there.
     """
-    on_cpu = options.device == "cpu"
-    if not on_cpu and not torch.cuda.is_available():
-        raise LoadFailed(
-            f"The device {options.device!r} is not there: PyTorch finds no CUDA device.",
-            hint="Choose the device cpu.",
-        )
+    refuse_missing([options.device])
     torch.set_num_threads(options.threads or torch.get_num_threads())
     from auto_gptq import AutoGPTQForCausalLM
-    from safetensors import SafetensorError
 
     from jackfield_loaders.transformers.model import CausalModel
-    from jackfield_loaders.transformers.options import TransformersOptions
 
-    try:
-        with tempfile.TemporaryDirectory(prefix="jackfield-autogptq-") as folder:
-            older = as_before(files.path, Path(folder))
-            wrapped = AutoGPTQForCausalLM.from_quantized(
-                str(older),
-                device=options.device,
-                torch_dtype=torch.float32 if on_cpu else torch.float16,
-                use_safetensors=True,
-                inject_fused_attention=False,
-                inject_fused_mlp=False,
-                disable_exllama=on_cpu,
-                disable_exllamav2=on_cpu,
-            )
+    on_cpu = options.device == "cpu"
+    with (
+        loading(files.path.name, "AutoGPTQ", "Try the loader gptq, which opens the same folders."),
+        tempfile.TemporaryDirectory(prefix="jackfield-autogptq-") as folder,
+    ):
+        wrapped = AutoGPTQForCausalLM.from_quantized(
+            str(as_before(files.path, Path(folder))),
+            device=options.device,
+            torch_dtype=torch.float32 if on_cpu else torch.float16,
+            use_safetensors=True,
+            inject_fused_attention=False,
+            inject_fused_mlp=False,
+            disable_exllama=on_cpu,
+            disable_exllamav2=on_cpu,
+        )
         _tie(wrapped.model, files.path)
         tokenizer = _tokenizer(files.path)
-    except (SafetensorError, UnicodeDecodeError, EOFError, json.JSONDecodeError) as error:
-        raise ModelFileError(
-            f"The files of {files.path.name!r} are broken: {error}.", hint="Fetch them again."
-        ) from error
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-        raise LoadFailed(
-            f"AutoGPTQ could not load {files.path.name!r}: {error}",
-            hint="Try the loader gptq, which opens the same checkpoints.",
-        ) from error
-    slots = TransformersOptions(n_ctx=options.n_ctx, parallel=1)
-    return CausalModel(wrapped.model.eval(), tokenizer, slots)
+    return CausalModel(wrapped.model.eval(), tokenizer, n_ctx=options.n_ctx, parallel=1)
 
 
 def as_before(model: Path, folder: Path) -> Path:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from jackfield import Field, LoadOptions
+from jackfield_loaders.torch_loading import N_CTX, THREADS
 
 
 class AutoGptqOptions(LoadOptions):
     """The load form of AutoGPTQ."""
 
-    n_ctx: int = Field(
-        4096,
-        title="Context length",
-        ge=0,
-        le=10_000_000,
-        description="How many tokens of conversation and reply one request can hold. "
-        "0: what the model was trained for.",
-    )
+    n_ctx: int = N_CTX
     device: str = Field(
         "auto",
         title="Device",
         pattern=r"^(auto|cpu|cuda|cuda:\d+)$",
         description="auto: the graphics card if the model fits on it, else the processor.",
     )
-    threads: int = Field(
-        0,
-        title="Threads",
-        ge=0,
-        le=1024,
-        description="Processor threads. 0: one for each physical core.",
-    )
+    threads: int = THREADS

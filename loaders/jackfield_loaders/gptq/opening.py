@@ -8,10 +8,18 @@ from typing import Any
 
 import torch
 
-from jackfield import LoadedModel, LoadFailed, ModelFileError, ModelFiles
+from jackfield import LoadedModel, ModelFiles
 from jackfield_loaders.gptq.options import GptqOptions
+from jackfield_loaders.torch_loading import loading, refuse_missing
 
 log = logging.getLogger(__name__)
+
+ON_CPU = ("auto", "torch")
+ON_CARDS = ("marlin", "triton", "torch")
+"""Which kernels are tried in turn. GPTQModel's own choice on cards may be machete, which fetches
+CUTLASS from outside to build itself."""
+
+ANOTHER = "Another kernel may work: load it with the option kernel set to torch."
 
 
 def opened(files: ModelFiles, options: GptqOptions) -> LoadedModel:
@@ -21,49 +29,35 @@ def opened(files: ModelFiles, options: GptqOptions) -> LoadedModel:
         ModelFileError: its files are broken.
         LoadFailed: GPTQModel cannot load it, or the device is not there.
     """
-    if options.device.startswith("cuda") and not torch.cuda.is_available():
-        raise LoadFailed(
-            f"The device {options.device!r} is not there: PyTorch finds no CUDA device.",
-            hint="Choose the device cpu, or install a PyTorch that is built for CUDA.",
-        )
+    refuse_missing([options.device])
     # GPTQModel counts on more cores than small computers have.
     os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(max(1, options.threads)))
     torch.set_num_threads(options.threads or torch.get_num_threads())
     import transformers
-    from safetensors import SafetensorError
 
     from jackfield_loaders.transformers.model import CausalModel
-    from jackfield_loaders.transformers.options import TransformersOptions
 
-    try:
+    with loading(files.path.name, "GPTQModel", ANOTHER):
         tokenizer = transformers.AutoTokenizer.from_pretrained(files.path, local_files_only=True)
         model = _with_kernel(files, options)
-    except (SafetensorError, UnicodeDecodeError, EOFError) as error:
-        raise ModelFileError(
-            f"The files of {files.path.name!r} are broken: {error}.", hint="Fetch them again."
-        ) from error
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-        raise LoadFailed(
-            f"GPTQModel could not load {files.path.name!r}: {error}",
-            hint="Another kernel may work: load it with the option kernel set to torch.",
-        ) from error
-    slots = TransformersOptions(n_ctx=options.n_ctx, parallel=options.parallel)
-    return CausalModel(model, tokenizer, slots)
+    return CausalModel(model, tokenizer, n_ctx=options.n_ctx, parallel=options.parallel)
 
 
 def _with_kernel(files: ModelFiles, options: GptqOptions) -> Any:
     """The model with a kernel that computes it.
 
-    GPTQModel's own choice may refuse the shape of a layer only when that is computed, so a step is
-    tried; ``torch`` takes every shape.
+    One may refuse the shape of a layer, or lack a compiler, only when it is first used, so a step
+    is tried; ``torch`` takes every shape.
     """
     if options.kernel != "auto":
         return _tried(files, options, options.kernel)
-    try:
-        return _tried(files, options, "auto")
-    except RuntimeError as error:
-        log.warning("GPTQModel's choice of a kernel does not work here (%s): taking torch", error)
-        return _tried(files, options, "torch")
+    *first, last = ON_CPU if options.device == "cpu" else ON_CARDS
+    for kernel in first:
+        try:
+            return _tried(files, options, kernel)
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            log.warning("The kernel %s does not work here: %s", kernel, error)
+    return _tried(files, options, last)
 
 
 def _tried(files: ModelFiles, options: GptqOptions, kernel: str) -> Any:

@@ -6,11 +6,14 @@ import itertools
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from jackfield import Adapter, ModelFileError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+State: TypeAlias = tuple[Path, int]
+"""An adapter's folder, and when its weights were written: trained on, it is another."""
 
 
 class Adapters:
@@ -22,7 +25,7 @@ class Adapters:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._loaded: dict[Path, str] = {}
+        self._loaded: dict[State, str] = {}
         self._active: dict[str, float] = {}
         self._numbers = itertools.count(1)
 
@@ -32,21 +35,21 @@ class Adapters:
         Raises:
             ModelFileError: one is broken or does not fit; all is then as it was.
         """
-        fresh: dict[Path, str] = {}
+        scales = {_state(adapter.path): adapter.scale for adapter in adapters}
+        fresh: dict[State, str] = {}
         try:
-            for adapter in adapters:
-                if adapter.path not in self._loaded | fresh:
-                    fresh[adapter.path] = f"lora{next(self._numbers)}"
-                    self._load(adapter.path, fresh[adapter.path])
+            for state in scales:
+                if state not in self._loaded:
+                    fresh[state] = f"lora{next(self._numbers)}"
+                    self._load(state[0], fresh[state])
         except ModelFileError:
             self._switch(self._active)
             self._delete(fresh.values())
             raise
-        wanted = {adapter.path for adapter in adapters}
-        gone = [path for path in self._loaded if path not in wanted]
+        gone = [state for state in self._loaded if state not in scales]
         self._loaded |= fresh
-        self._switch({self._loaded[one.path]: one.scale for one in adapters})
-        self._delete([self._loaded.pop(path) for path in gone])
+        self._switch({self._loaded[state]: scale for state, scale in scales.items()})
+        self._delete([self._loaded.pop(state) for state in gone])
 
     def _load(self, path: Path, name: str) -> None:
         import torch
@@ -54,12 +57,6 @@ class Adapters:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        if not (path / CONFIG).is_file() or not (path / WEIGHTS).is_file():
-            raise ModelFileError(
-                f"{str(path)!r} is no LoRA adapter: a folder with {CONFIG!r} and {WEIGHTS!r} is "
-                "wanted.",
-                hint="Save it with PEFT's save_pretrained, as safetensors.",
-            )
         try:
             config = PeftConfig.from_pretrained(str(path))
             if not isinstance(config, LoraConfig):
@@ -105,3 +102,18 @@ class Adapters:
         from peft.tuners.lora import LoraLayer
 
         return [one for one in self._model.modules() if isinstance(one, LoraLayer)]
+
+
+def _state(path: Path) -> State:
+    """What an adapter is known by.
+
+    Raises:
+        ModelFileError: it is none.
+    """
+    if not (path / CONFIG).is_file() or not (path / WEIGHTS).is_file():
+        raise ModelFileError(
+            f"{str(path)!r} is no LoRA adapter: a folder with {CONFIG!r} and {WEIGHTS!r} is "
+            "wanted.",
+            hint="Save it with PEFT's save_pretrained, as safetensors.",
+        )
+    return path, (path / WEIGHTS).stat().st_mtime_ns

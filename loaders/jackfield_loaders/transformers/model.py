@@ -17,7 +17,6 @@ from jackfield import (
 )
 from jackfield_loaders.transformers.adapters import Adapters
 from jackfield_loaders.transformers.batch import Batch, Row
-from jackfield_loaders.transformers.options import TransformersOptions
 from jackfield_loaders.transformers.reply import Reply
 from jackfield_loaders.transformers.sampler import FIELDS, Sampler
 
@@ -26,6 +25,8 @@ class CausalModel(LoadedModel):
     """A model, its tokenizer and the thread that computes for all requests.
 
     Args:
+        n_ctx: tokens of context for each request; 0: what the model was trained for.
+        parallel: requests in one batch.
         takes_adapters: LoRA adapters can be attached to it.
     """
 
@@ -33,8 +34,9 @@ class CausalModel(LoadedModel):
         self,
         model: Any,
         tokenizer: Any,
-        options: TransformersOptions,
         *,
+        n_ctx: int,
+        parallel: int,
         takes_adapters: bool = False,
     ) -> None:
         self._model = model
@@ -42,10 +44,10 @@ class CausalModel(LoadedModel):
         self._tokenizer = tokenizer
         text = model.config.get_text_config()
         trained = int(getattr(text, "max_position_embeddings", 0) or 0)
-        context = min(options.n_ctx, trained) if options.n_ctx and trained else options.n_ctx
+        context = min(n_ctx, trained) if n_ctx and trained else n_ctx
         # A state that is not a plain KV cache cannot be cut and joined row by row.
         alone = bool(getattr(model, "_is_stateful", False))
-        self._batch = Batch(model, 1 if alone else options.parallel)
+        self._batch = Batch(model, 1 if alone else parallel)
         self.info = ModelInfo(
             architecture=str(model.config.model_type),
             context_length=context or trained or 4096,
@@ -57,7 +59,7 @@ class CausalModel(LoadedModel):
             adds_bos=_adds_bos(tokenizer),
             capabilities=frozenset({"completion", "chat", *(["lora"] if takes_adapters else [])}),
             sampling_fields=FIELDS,
-            parallel=1 if alone else options.parallel,
+            parallel=1 if alone else parallel,
         )
         self._ends = _ends(model, tokenizer)
 

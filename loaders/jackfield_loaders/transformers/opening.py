@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 
-from jackfield import LoadFailed, ModelFileError, ModelFiles
+from jackfield import LoadFailed, ModelFiles
+from jackfield_loaders.torch_loading import loading, refuse_missing
 from jackfield_loaders.transformers.facts import Facts
 from jackfield_loaders.transformers.memory import DISK
 from jackfield_loaders.transformers.model import CausalModel
@@ -30,10 +30,12 @@ class OffloadedModel(CausalModel):
         self,
         model: Any,
         tokenizer: Any,
-        options: TransformersOptions,
         folder: tempfile.TemporaryDirectory[str],
+        *,
+        n_ctx: int,
+        parallel: int,
     ) -> None:
-        super().__init__(model, tokenizer, options)
+        super().__init__(model, tokenizer, n_ctx=n_ctx, parallel=parallel)
         self._folder = folder
 
     def close(self) -> None:
@@ -74,20 +76,11 @@ def _read(files: ModelFiles, options: TransformersOptions, kept: str | None) -> 
         folder, where["gguf_file"] = files.path.parent, files.path.name
     if options.trust_remote_code:
         where["trust_remote_code"] = True
-    try:
+    with loading(files.path.name, "Transformers", "The model's log says more."):
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **where)
         model = transformers.AutoModelForCausalLM.from_pretrained(
             folder, **where, **_arguments(files, options, kept)
         )
-    except (SafetensorError, UnicodeDecodeError, EOFError) as error:
-        raise ModelFileError(
-            f"The files of {files.path.name!r} are broken: {error}.", hint="Fetch them again."
-        ) from error
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-        raise LoadFailed(
-            f"Transformers could not load {files.path.name!r}: {error}",
-            hint="The model's log says more.",
-        ) from error
     return model.eval(), tokenizer
 
 
@@ -106,14 +99,20 @@ def _whole(
         # What is fetched for each step has no place that an adapter could be put beside.
         fetched = len(places) > 1 and "cpu" in places
         usable = find_spec("peft") is not None and not Facts(files).method
-        return CausalModel(model, tokenizer, options, takes_adapters=usable and not fetched)
+        return CausalModel(
+            model,
+            tokenizer,
+            n_ctx=options.n_ctx,
+            parallel=options.parallel,
+            takes_adapters=usable and not fetched,
+        )
     if kept is None:
         limits = ", ".join(f"{device}={size}" for device, size in options.max_memory.items())
         raise LoadFailed(
             f"{files.path.name!r} does not fit within the memory limits {limits!r}.",
             hint="Raise them, or set the load option offload to disk.",
         )
-    return OffloadedModel(model, tokenizer, options, kept)
+    return OffloadedModel(model, tokenizer, kept, n_ctx=options.n_ctx, parallel=options.parallel)
 
 
 def _give_back(model: Any, options: TransformersOptions) -> None:
@@ -135,18 +134,7 @@ def _there(options: TransformersOptions) -> None:
     Raises:
         LoadFailed: they are not.
     """
-    cards = torch.cuda.device_count()
-    for device in (options.device, *options.limits):
-        if device.startswith("cuda") and not cards:
-            raise LoadFailed(
-                f"The device {device!r} is not there: PyTorch finds no CUDA device.",
-                hint="Choose the device cpu, or install a PyTorch that is built for CUDA.",
-            )
-        if device.startswith("cuda:") and int(device.removeprefix("cuda:")) >= cards:
-            raise LoadFailed(
-                f"The device {device!r} is not there: the last one is 'cuda:{cards - 1}'.",
-                hint="Choose another device, or auto.",
-            )
+    refuse_missing((options.device, *options.limits))
     if options.attention == "flash_attention_2" and (
         options.device == "cpu" or find_spec("flash_attn") is None
     ):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, field_validator, model_validator
 
 from jackfield import Field, LoadOptions
+from jackfield_loaders.torch_loading import N_CTX, PARALLEL, THREADS
 
 DType: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 Quantization: TypeAlias = Literal["none", "8-bit", "4-bit"]
@@ -50,22 +51,8 @@ def _table(value: Any) -> Any:
 class TransformersOptions(LoadOptions):
     """The load form of Transformers models."""
 
-    n_ctx: int = Field(
-        4096,
-        title="Context length",
-        ge=0,
-        le=10_000_000,
-        description="How many tokens of conversation and reply one request can hold. "
-        "0: what the model was trained for.",
-    )
-    parallel: int = Field(
-        8,
-        title="Requests at once",
-        ge=1,
-        le=256,
-        description="How many requests are computed together in one batch. Each takes memory for "
-        "its own context as far as it fills it.",
-    )
+    n_ctx: int = N_CTX
+    parallel: int = PARALLEL
     device: str = Field(
         "auto",
         title="Device",
@@ -107,13 +94,7 @@ class TransformersOptions(LoadOptions):
         "the slow, plain way, for models that need it; flash_attention_2 needs the package "
         "flash-attn and a graphics card.",
     )
-    threads: int = Field(
-        0,
-        title="Threads",
-        ge=0,
-        le=1024,
-        description="Processor threads. 0: one for each physical core.",
-    )
+    threads: int = THREADS
     trust_remote_code: bool = Field(
         False,
         title="Run the model's own code",
