@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,14 @@ def test_models_are_searched_and_their_quantizations_listed(home: Installation):
     assert {one["source"] for one in results} == {"packages", "hub", "links"}
     done = home.run("models", "search", "smollm2")
     assert NAME in done.stdout and "apache-2.0" in done.stdout and "Q4_1" not in done.stdout
+    narrow = subprocess.run(
+        home.command("models", "search", "smollm2"),
+        env={**home.environment, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert NAME in narrow.stdout  # what is to be typed next is never cut
     done = home.run("models", "variants", NAME)
     assert f"{NAME}:Q8_0" in done.stdout and "98 MB" in done.stdout and HERE in done.stdout
 

@@ -98,6 +98,23 @@ def test_a_locked_model_leads_to_the_options_where_its_token_is_entered(
     expect(page.get_by_label("Access token", exact=True)).to_be_visible()
 
 
+def test_the_tab_stays_when_a_model_has_come(
+    tmp_path: Path, hub: HubServer, serving: Serving, open_tab: OpenTab, smollm2: Path
+) -> None:
+    home = tmp_path / "home"
+    (home / "models").mkdir(parents=True)
+    (home / "models" / "mine.gguf").symlink_to(smollm2)
+    with serving(home, PROGRAM, hub.url) as server:
+        page = open_tab(f"{server.url}/models")
+        page.get_by_role("tab", name="Get more").click()
+        search(page, NAME)
+        page.get_by_role("button", name="Download (98.4 MB)").click()
+        expect(page.locator(f".st-key-download-{HERE}")).to_contain_text("is here and checked")
+        expect(page.get_by_role("tab", name="Get more")).to_have_attribute("aria-selected", "true")
+        expect(page.get_by_label("Search, or paste an address", exact=True)).to_be_visible()
+        leave(page)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_search_fits_a_phone(
     tmp_path: Path, hub: HubServer, serving: Serving, open_tab: OpenTab, scheme: str

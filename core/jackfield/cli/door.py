@@ -88,7 +88,10 @@ class Door:
         if not rows:
             self.side.print(empty)
             return
-        table = Table(*heads, box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for place, head in enumerate(heads):
+            # The first says what to type next: it stays whole, however narrow the terminal is.
+            table.add_column(head, no_wrap=place == 0)
         for row in rows:
             table.add_row(*(_escaped(cell) for cell in row))
         self.screen.print(table)

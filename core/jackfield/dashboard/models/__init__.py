@@ -30,7 +30,7 @@ def draw(app: Application) -> None:
     draw_residents(app)
     draw_downloads(app)
     here, more, folders = st.tabs(
-        [f"On this computer ({len(models)})", "Get more", "Folders"],
+        ["On this computer", "Get more", "Folders"],  # a tab renamed is a tab left
         key="models:tabs",
         on_change="rerun",
     )

@@ -92,7 +92,7 @@ def _draw_search(app: Application, search: Background[list[SearchResult]]) -> No
             if not all(one.error for one in results)
             else f"{plain(search.title)} could not be looked for."
         )
-        st.button("Close", key="models:forget", icon=":material/close:", on_click=forget)
+        st.button("Clear search", key="models:forget", icon=":material/close:", on_click=forget)
     for result in results:
         if result.error:
             draw_source_failure(app, result.source, result.title, result.error, result.hint)
