@@ -12,6 +12,9 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from jackfield import (
     Adapter,
@@ -86,6 +89,9 @@ class Reply(Iterator[Token]):
             self._model.slots.release()
 
 
+CAPABILITIES = ("completion", "chat", "embedding", "rerank", "lora", "logits_processors")
+
+
 class Babbler(LoadedModel):
     """Each part of what it does is a method, so that it can be spoiled alone."""
 
@@ -99,7 +105,7 @@ class Babbler(LoadedModel):
             vocabulary=257,
             chat_template=TEMPLATE,
             eos=END,
-            capabilities=frozenset({"completion", "chat", "embedding", "rerank", "lora"}),
+            capabilities=frozenset(CAPABILITIES),
             sampling_fields=frozenset(FIELDS),
             parallel=2,
             embedding_dimensions=DIMENSIONS,
@@ -108,17 +114,24 @@ class Babbler(LoadedModel):
     # Text
 
     def complete(self, prompt: Prompt, params: SamplingParams) -> Iterator[Token]:
+        return self.complete_processed(prompt, params, ())
+
+    def complete_processed(
+        self, prompt: Prompt, params: SamplingParams, processors: Sequence[Any]
+    ) -> Iterator[Token]:
         ids = self.tokenize(prompt.text)
         if len(ids) >= self.info.context_length:
             raise self.too_long(len(ids))
-        return Reply(self.tokens(ids, params), self)
+        return Reply(self.tokens(ids, params, processors), self)
 
     def too_long(self, count: int) -> PromptTooLong:
         limit = self.info.context_length
         return PromptTooLong(f"{count} of {limit} tokens.", tokens=count, limit=limit)
 
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
-        room = self.info.context_length - len(ids)
+    def tokens(
+        self, ids: list[int], params: SamplingParams, processors: Sequence[Any] = ()
+    ) -> Iterator[Token]:
+        prompt, room = len(ids), self.info.context_length - len(ids)
         limit, finish = min(params.max_tokens or room, room), "length"
         writer, chance = Writer(params.stop), random.Random(params.seed)
         wanted = self.wanted(params.grammar) if params.grammar else None
@@ -127,10 +140,11 @@ class Babbler(LoadedModel):
             if wanted is not None and done == len(wanted):
                 finish = "stop"
                 break
-            target = wanted[done] if wanted is not None else self.target(ids, done)
-            ranked = self.ranked(target, done)
+            target = wanted[done] if wanted is not None else self.target(ids[:prompt], done)
+            ranked = self.processed(self.ranked(target, done), ids, processors)
             id_, logprob = self.choose(ranked, params, chance) if wanted is None else ranked[0]
             done += 1
+            ids = [*ids, id_]
             text = writer.add(self.bytes_of(id_))
             if writer.stopped:
                 finish = "stop"
@@ -138,7 +152,7 @@ class Babbler(LoadedModel):
                 break
             top = self.top(ranked, params.logprobs) if params.logprobs is not None else ()
             yield Token(text, id_, logprob if params.logprobs is not None else None, top)
-        yield self.last(writer.rest(), finish, len(ids), done)
+        yield self.last(writer.rest(), finish, prompt, done)
 
     def last(self, text: str, finish: str, prompt: int, done: int) -> Token:
         return Token(text, finish=finish, prompt_tokens=prompt, completion_tokens=done)
@@ -162,6 +176,18 @@ class Babbler(LoadedModel):
         chances = [0.4 * 2.0 ** -(rank + 1) for rank in range(len(others))]
         rest = [(one, math.log(chance)) for one, chance in zip(others, chances, strict=True)]
         return [(target, math.log(0.6)), *rest]
+
+    def processed(
+        self, ranked: list[tuple[int, float]], ids: list[int], processors: Sequence[Any]
+    ) -> list[tuple[int, float]]:
+        """The same after plugins have changed the scores."""
+        if not processors:
+            return ranked
+        scores = np.full(self.info.vocabulary, -100.0, np.float32)
+        scores[[one for one, _ in ranked]] = [logprob for _, logprob in ranked]
+        for processor in processors:
+            scores = processor(ids, scores)
+        return sorted(enumerate(scores.tolist()), key=lambda one: -one[1])[: len(ranked)]
 
     def choose(
         self, ranked: list[tuple[int, float]], params: SamplingParams, chance: random.Random

@@ -11,7 +11,6 @@ from jackfield import (
     Match,
     MemoryEstimate,
     ModelFiles,
-    SamplingParams,
     Settled,
     Token,
 )
@@ -98,9 +97,9 @@ class NeverFinishes(Babbler):
 
 @caught_by("reading_slowly_gives_the_same_as_reading_at_once")
 class LosesTokensOfSlowReaders(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
         slow = False
-        for token in super().tokens(ids, params):
+        for token in super().tokens(ids, params, processors):
             if token.finish is None and slow:
                 slow = False
                 continue
@@ -111,16 +110,16 @@ class LosesTokensOfSlowReaders(Babbler):
 
 @caught_by("a_reply_comes_as_it_is_written")
 class SaysAllAtTheEnd(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
-        every = list(super().tokens(ids, params))
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
+        every = list(super().tokens(ids, params, processors))
         yield msgspec.structs.replace(every[-1], text="".join(one.text for one in every))
 
 
 @caught_by("max_tokens_ends_the_reply")
 class WritesOneMore(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
         more = (params.max_tokens or 100) + 1
-        return super().tokens(ids, params.model_copy(update={"max_tokens": more}))
+        return super().tokens(ids, params.model_copy(update={"max_tokens": more}), processors)
 
 
 @caught_by("as_many_tokens_come_as_are_counted")
@@ -131,14 +130,14 @@ class CountsPieces(Babbler):
 
 @caught_by("a_stop_string_ends_the_text_and_does_not_leak")
 class IgnoresStop(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
-        return super().tokens(ids, params.model_copy(update={"stop": []}))
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
+        return super().tokens(ids, params.model_copy(update={"stop": []}), processors)
 
 
 @caught_by("a_stop_string_ends_the_text_and_does_not_leak")
 class LooksForStopInSingleTokens(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
-        for token in super().tokens(ids, params.model_copy(update={"stop": []})):
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
+        for token in super().tokens(ids, params.model_copy(update={"stop": []}), processors):
             if token.text in params.stop:
                 return
             yield token
@@ -152,8 +151,8 @@ class LosesWhatItHeldBack(Babbler):
 
 @caught_by("a_seed_repeats_the_reply")
 class IgnoresSeed(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
-        return super().tokens(ids, params.model_copy(update={"seed": None}))
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
+        return super().tokens(ids, params.model_copy(update={"seed": None}), processors)
 
 
 @caught_by("greedy_repeats_without_a_seed")
@@ -164,8 +163,8 @@ class NeverGreedy(Babbler):
 
 @caught_by("a_grammar_that_does_not_parse_is_refused", "a_grammar_holds")
 class IgnoresGrammar(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
-        return super().tokens(ids, params.model_copy(update={"grammar": ""}))
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
+        return super().tokens(ids, params.model_copy(update={"grammar": ""}), processors)
 
 
 # Tokens
@@ -209,16 +208,16 @@ class DropsSpecials(Babbler):
 
 @caught_by("the_text_of_a_reply_is_that_of_its_tokens")
 class TellsOtherIds(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
-        for token in super().tokens(ids, params):
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
+        for token in super().tokens(ids, params, processors):
             other = None if token.id is None else (token.id + 1) % 128
             yield msgspec.structs.replace(token, id=other)
 
 
 @caught_by("characters_are_never_broken", "characters_of_a_grammar_are_never_broken")
 class BreaksCharacters(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
-        for token in super().tokens(ids, params):
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
+        for token in super().tokens(ids, params, processors):
             half = "" if token.id is None else bytes([token.id]).decode(errors="replace")
             yield msgspec.structs.replace(token, text=half)
 
@@ -228,9 +227,9 @@ class BreaksCharacters(Babbler):
 
 @caught_by("log_probabilities_come_only_where_asked")
 class AlwaysTellsLogprobs(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
         wanted = params.logprobs or 1
-        return super().tokens(ids, params.model_copy(update={"logprobs": wanted}))
+        return super().tokens(ids, params.model_copy(update={"logprobs": wanted}), processors)
 
 
 @caught_by("alternatives_are_a_distribution")

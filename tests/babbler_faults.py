@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from babbler import DIMENSIONS, Babbler, BabblerLoader, Options, Reply, unit
 from babbler_defects import caught_by
@@ -42,15 +43,15 @@ def spin(seconds: float) -> None:
 
 @caught_by("a_cancelled_request_stops_at_once")
 class ComputesOn(Babbler):
-    def complete(self, prompt: Prompt, params: SamplingParams) -> Iterator[Token]:
+    def complete_processed(self, prompt, params, processors) -> Iterator[Token]:
         return GoesOn(self.tokens(self.tokenize(prompt.text), params), self)
 
 
 @caught_by("a_request_can_be_cancelled_before_its_first_token")
 class ReadsThePromptToItsEnd(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
         time.sleep(0.02 * len(ids))
-        yield from super().tokens(ids, params)
+        yield from super().tokens(ids, params, processors)
 
 
 class Deaf(Reply):
@@ -116,10 +117,10 @@ class CutsLongPrompts(Babbler):
 
 @caught_by("the_context_is_as_long_as_it_says")
 class OverrunsItsContext(Babbler):
-    def tokens(self, ids: list[int], params: SamplingParams) -> Iterator[Token]:
+    def tokens(self, ids, params, processors=()) -> Iterator[Token]:
         limit = self.info.context_length
         cut = {"max_tokens": params.max_tokens or limit}
-        return super().tokens(ids[: limit // 2], params.model_copy(update=cut))
+        return super().tokens(ids[: limit // 2], params.model_copy(update=cut), processors)
 
     def last(self, text: str, finish: str, prompt: int, done: int) -> Token:
         return super().last(text, finish, prompt * 2, done)
@@ -233,3 +234,30 @@ class KeepsAdapters(Babbler):
 class TakesAnyAdapter(Babbler):
     def set_adapters(self, adapters) -> None:
         self.adapters = [one for one in adapters if Path(one.path).is_dir()]
+
+
+@caught_by("processors_decide_what_can_be_chosen", "processors_see_the_tokens_and_their_scores")
+class HearsNoProcessor(Babbler):
+    def processed(self, ranked, ids, processors):
+        return ranked
+
+
+@caught_by("processors_see_the_tokens_and_their_scores")
+class HidesThePrompt(Babbler):
+    def processed(self, ranked, ids, processors):
+        return super().processed(ranked, ids[-1:], processors)
+
+
+@caught_by("processors_decide_what_can_be_chosen")
+class KeepsProcessors(Babbler):
+    def complete_processed(self, prompt, params, processors):
+        self.kept = [*getattr(self, "kept", []), *processors]
+        return super().complete_processed(prompt, params, self.kept)
+
+
+@caught_by("processors_see_the_tokens_and_their_scores")
+class ShowsHalfTheScores(Babbler):
+    def processed(self, ranked, ids, processors):
+        for one in processors:
+            one(ids, np.zeros(100, np.float32))
+        return ranked

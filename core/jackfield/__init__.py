@@ -35,6 +35,7 @@ from jackfield.loader import (
     Settled,
     Token,
 )
+from jackfield.logits import LogitsProcessor
 from jackfield.machine import Device, Machine, MemoryEstimate
 from jackfield.messages import (
     Alternative,
@@ -83,6 +84,7 @@ __all__ = [
     "LoadedModel",
     "Loader",
     "LoaderError",
+    "LogitsProcessor",
     "LongText",
     "Machine",
     "Match",

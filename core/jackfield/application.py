@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from jackfield.catalog.catalog import Catalog
 from jackfield.catalog.downloads import Downloads
@@ -25,6 +24,8 @@ from jackfield.paths import Paths
 from jackfield.settings_store import SettingsStore
 
 if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
     from jackfield.conversations import Conversations
     from jackfield.engine import Engine
     from jackfield.jobs import Jobs
@@ -160,6 +161,8 @@ class Application:
         Raises:
             HomeInUse: another server has it.
         """
+        from anyio.from_thread import BlockingPortal
+
         with self._lock() if serve else _nothing():
             # entered and left by hand: a task group would wrap errors of the caller in a group
             portal = BlockingPortal()
@@ -190,6 +193,8 @@ class Application:
     @contextmanager
     def in_thread(self) -> Iterator[Application]:
         """The same for synchronous callers: the event loop runs in a thread of its own."""
+        from anyio.from_thread import start_blocking_portal
+
         with start_blocking_portal() as portal:
             context = portal.wrap_async_context_manager(self.running())
             context.__enter__()

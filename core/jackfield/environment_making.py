@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
-import psutil
-
 from jackfield.errors import DiskFull, LoadFailed
 
 KERNEL = ("editables", "msgspec", "pluggy", "pydantic")
@@ -109,6 +107,8 @@ def check(folder: Path, name: str, packages: tuple[str, ...]) -> None:
 
 def running_in(folder: Path) -> tuple[str, ...]:
     """Models whose workers run in an environment, whichever Jackfield started them."""
+    import psutil
+
     found = []
     for one in psutil.process_iter(["cmdline"]):
         words = one.info["cmdline"] or []
@@ -122,6 +122,8 @@ def end_strays(folder: Path) -> None:
 
     It would go on to write into what is made next.
     """
+    import psutil
+
     found = []
     for one in psutil.process_iter(["cmdline"]):
         words = one.info["cmdline"] or []

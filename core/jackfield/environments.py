@@ -16,7 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-import filelock
 import msgspec
 
 from jackfield import environment_making as making
@@ -289,6 +288,8 @@ class Environments:
         Raises:
             InvalidRequest: not the name of an environment; or one is at it and ``wait`` is False.
         """
+        import filelock
+
         if not name or Path(name).name != name or name.startswith("."):
             raise InvalidRequest(f"{name!r} cannot be the name of an environment.")
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -305,6 +306,8 @@ class Environments:
             lock.release()
 
     def _busy(self, name: str) -> bool:
+        import filelock
+
         lock = filelock.FileLock(self._folder / f"{name}.lock")
         try:
             with lock.acquire(blocking=False):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jackfield.application import Application
     from jackfield.catalog.source import ModelSource
     from jackfield.loader import Loader, ModelInfo
+    from jackfield.logits import LogitsProcessor
     from jackfield.messages import Event, Passage
     from jackfield.page import Page
     from jackfield.pipeline import Turn
@@ -100,6 +101,15 @@ def jackfield_modify_sampling(params: SamplingParams, turn: Turn) -> SamplingPar
 @hookspec
 def jackfield_transform_prompt(prompt: str, turn: Turn) -> str | None:
     """Change the rendered prompt, special tokens included. Since 1.0."""
+
+
+@hookspec
+def jackfield_logits_processors(turn: Turn) -> Sequence[LogitsProcessor] | None:
+    """What changes the scores of each token in the model's worker. Since 1.0.
+
+    Called for each turn. Models without the capability ``logits_processors`` do without, and the
+    user is told. A processor that fails while the model writes is passed over from there on.
+    """
 
 
 @hookspec

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable
+from functools import cached_property
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
-import filelock
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from jackfield.discovery import GROUP
 from jackfield.errors import PluginError
 from jackfield.paths import Paths
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+    from packaging.requirements import Requirement
 
 OURS = "jackfield"
 
@@ -67,7 +71,13 @@ class Isolations:
 
     def __init__(self, paths: Paths) -> None:
         self._file = paths.home / "isolated.json"
-        self._lock = filelock.FileLock(paths.home / "isolated.lock")
+        self._lock_file = paths.home / "isolated.lock"
+
+    @cached_property
+    def _lock(self) -> BaseFileLock:
+        import filelock
+
+        return filelock.FileLock(self._lock_file)
 
     def list(self) -> list[Isolated]:
         """All of them; those among them that are not installed (any more) do no harm."""
@@ -116,6 +126,8 @@ def requirements(name: str, texts: Iterable[str], extras: Iterable[str]) -> tupl
     Raises:
         PluginError: it needs another version of Jackfield.
     """
+    from packaging.requirements import Requirement
+
     every = [Requirement(text) for text in texts]
     wanted, seen = ["", *extras], set[str]()
     found: dict[str, None] = {}
@@ -138,6 +150,8 @@ def requirements(name: str, texts: Iterable[str], extras: Iterable[str]) -> tupl
 
 def extras_in(spec: str) -> tuple[str, ...]:
     """The extras in something to install: ``name[a,b]``, ``folder[a]``."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
     _, bracket, tail = spec.partition("[")
     if not bracket or "]" not in tail:
         return ()

@@ -16,6 +16,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from jackfield.errors import InvalidRequest
+from jackfield.logits import Processing
 from jackfield.machine import Machine, MemoryEstimate
 from jackfield.messages import Alternative, FinishReason, MediaPart, Message
 from jackfield.sampling import SamplingParams
@@ -61,7 +62,8 @@ class LoadOptions(BaseModel):
     are shown.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    # Built when first used: an options class belongs to a model that is being loaded.
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -113,7 +115,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         bos, eos: texts of the special tokens, "" if there are none.
         adds_bos: the tokenizer itself puts ``bos`` before a prompt.
         capabilities: of ``completion``, ``chat``, ``embedding``, ``rerank``, ``vision``,
-            ``audio``, ``lora``.
+            ``audio``, ``lora``, ``logits_processors``.
         sampling_fields: names of the SamplingParams fields that really take effect.
         parallel: how many requests run at once; more wait in the host's queue.
         embedding_dimensions: length of its vectors, 0 if it makes none.
@@ -201,6 +203,21 @@ class LoadedModel(ABC):
             LoaderError: the engine failed on this request.
         """
         raise InvalidRequest("This model does not generate text.")
+
+    def complete_processed(
+        self, prompt: Prompt, params: SamplingParams, processors: Sequence[Processing]
+    ) -> Iterator[Token]:
+        """Generate as ``complete`` does, the scores of each token changed by plugins first.
+
+        For models whose capabilities name ``logits_processors``.
+
+        Args:
+            processors: called one after the other at each step with the token ids of prompt and
+                reply so far, and the scores: a numpy array of float32 and of shape
+                ``(vocabulary,)``, which they may change; they return the scores to go on with.
+                They belong to this request alone, and raise nothing.
+        """
+        raise InvalidRequest("This model runs no logits processors.")
 
     def embed(self, texts: Sequence[str], *, dimensions: int = 0) -> Embeddings:
         """A vector for each text.

@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from jackfield.errors import DiskFull, PluginError
 
 Progress = Callable[[str], None]
@@ -57,6 +55,8 @@ class Pip:
             DiskFull: there was no room.
         """
         common = ["--no-input", "--no-color", "--disable-pip-version-check"]
+        import filelock
+
         command = [sys.executable, "-P", "-u", "-m", "pip", *common, *arguments]
         lines: list[str] = []
         with (

@@ -22,6 +22,7 @@ TURN_HOOKS = (
     "add_context",
     "modify_sampling",
     "transform_prompt",
+    "logits_processors",
     "filter_stream",
     "transform_reply",
     "after_turn",

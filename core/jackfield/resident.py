@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from jackfield.loader import Adapter, ModelInfo, Prompt, Token
 from jackfield.sampling import SamplingParams
 from jackfield.vectors import Embeddings, Ranking
 from jackfield.worker.host import Worker
+from jackfield.worker.reference import ProcessorReference
 
 State = Literal["loading", "ready", "unloading", "failed"]
 
@@ -122,9 +123,20 @@ class Resident:
         """Why it failed, with what to do; "" if it did not."""
         return str(self.failure) if self.failure is not None else ""
 
-    def complete(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Token, None]:
-        """Generate; waits fairly for a slot. Closing the iterator cancels at once."""
-        return self._ready().complete(prompt, params)
+    def complete(
+        self,
+        prompt: Prompt,
+        params: SamplingParams,
+        processors: tuple[ProcessorReference, ...] = (),
+        fault: Callable[[str, str], None] | None = None,
+    ) -> AsyncGenerator[Token, None]:
+        """Generate; waits fairly for a slot. Closing the iterator cancels at once.
+
+        Args:
+            processors: what plugins do to the scores of each token.
+            fault: told the plugin whose processor failed, and why.
+        """
+        return self._ready().complete(prompt, params, processors, fault)
 
     async def tokenize(self, text: str, special: bool = True) -> list[int]:
         """Token ids of ``text``; ``special`` parses special tokens. Adds no BOS token."""

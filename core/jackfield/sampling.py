@@ -41,7 +41,10 @@ class SamplingParams(BaseModel):
     A loader names the fields it honours in ``ModelInfo.sampling_fields``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+    # Built when first used: most commands never sample.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=False, defer_build=True
+    )
 
     temperature: float = _field(
         0.8,

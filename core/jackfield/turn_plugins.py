@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import msgspec
 
 from jackfield.errors import PluginError, TurnRefused
+from jackfield.logits import LogitsProcessor
 from jackfield.messages import Event, Message, Passage
 from jackfield.quarantine import TURN_HOOKS
 from jackfield.sampling import SamplingParams
+from jackfield.worker.reference import ProcessorReference
 
 if TYPE_CHECKING:
     from jackfield.pipeline import Turn
@@ -150,6 +153,32 @@ class TurnPlugins:
         changed: str = await self._each("transform_prompt", "prompt", prompt, turn, trace)
         return changed
 
+    async def logits_processors(self, turn: Turn, trace: Trace) -> tuple[ProcessorReference, ...]:
+        """What plugins do to the scores of each token, in their order."""
+        found: list[ProcessorReference] = []
+        for one in self._implementations.get("logits_processors", ()):
+            check = partial(_processors, one.plugin)
+            values = {"turn": turn}
+            given = await _call(one, "logits_processors", values, trace, check, "", over=False)
+            found += given or ()
+        return tuple(found)
+
+    def processors_went_well(self, plugins: Collection[str]) -> None:
+        """Note that the logits processors of these plugins did what they should in a reply."""
+        for one in self._implementations.get("logits_processors", ()):
+            if one.plugin in plugins:
+                one.report("logits_processors", "")
+
+    def processor_failed(self, plugin: str, words: str, trace: Trace) -> None:
+        """Record that a plugin's logits processor failed while the model wrote.
+
+        Raises:
+            PluginError: the turn cannot do without the plugin.
+        """
+        for one in self._implementations.get("logits_processors", ()):
+            if one.plugin == plugin:
+                failed(one, "logits_processors", time.perf_counter(), words, trace)
+
     def filter_stream(
         self, events: AsyncIterator[Event], turn: Turn, trace: Trace
     ) -> AsyncIterator[Event]:
@@ -191,12 +220,15 @@ async def _call(
     trace: Trace,
     check: Callable[[Any], Any],
     before: str,
+    *,
+    over: bool = True,
 ) -> Any:
     """Call one implementation, record it, and pass over its failure.
 
     Args:
         check: raises TypeError or ValueError for a value that cannot be used; returns it.
         before: the value it was given, as text.
+        over: whether it has gone well with this; else that is known later.
     """
     started = time.perf_counter()
     try:
@@ -208,20 +240,24 @@ async def _call(
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code runs here
         failed(one, hook, started, error, trace)
         return None
-    one.report(hook, "")
+    if over:
+        one.report(hook, "")
     trace.add(one.plugin, hook, started, before, before if returned is None else _shown(returned))
     return returned
 
 
 def failed(
-    one: Implementation, hook: str, started: float, error: BaseException, trace: Trace
+    one: Implementation, hook: str, started: float, error: BaseException | str, trace: Trace
 ) -> None:
     """Record the failure of a hook.
+
+    Args:
+        error: what it raised, or the same in words.
 
     Raises:
         PluginError: the turn cannot do without the plugin.
     """
-    words = f"{type(error).__name__}: {error}"
+    words = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     trace.add(one.plugin, hook, started, "", "", words)
     one.report(hook, words)
     if one.essential:
@@ -229,7 +265,7 @@ def failed(
             f"Plugin {one.plugin!r} failed in {hook} and the turn cannot do without it: {words}.",
             hint="Correct its options, or leave it out of this turn.",
             plugin=one.plugin,
-        ) from error
+        ) from (None if isinstance(error, str) else error)
 
 
 def _text(returned: Any) -> str:
@@ -254,6 +290,15 @@ def _passages(returned: Any) -> list[Passage]:
         if not isinstance(passage, Passage):
             raise TypeError(f"it returned a list with {type(passage).__name__} in it")
     return list(returned)
+
+
+def _processors(plugin: str, returned: Any) -> list[ProcessorReference]:
+    if not isinstance(returned, Sequence):
+        raise TypeError(f"it returned {type(returned).__name__} instead of a list")
+    for processor in returned:
+        if not isinstance(processor, LogitsProcessor):
+            raise TypeError(f"it returned a list with {type(processor).__name__} in it")
+    return [ProcessorReference.of(processor, plugin) for processor in returned]
 
 
 def _contents(turn: Any) -> dict[str, Any]:
@@ -281,6 +326,8 @@ def _shown(value: Any) -> str:
         return msgspec.json.encode(value.changed()).decode()
     if isinstance(value, Message):
         return f"{value.role}: {value.text}"
+    if isinstance(value, ProcessorReference):
+        return f"{value.kind.qualname} {msgspec.json.encode(value.values).decode()}"
     if isinstance(value, Passage):
         return f"[{value.title}] {value.text}"
     if isinstance(value, list | tuple):

@@ -25,6 +25,7 @@ from jackfield.messages import (
 )
 from jackfield.pipeline.ending import to_the_end
 from jackfield.pipeline.preparation import Preparation, Prepared
+from jackfield.pipeline.processing import Processing
 from jackfield.pipeline.reply import OPENS, ReasoningSplitter, ReplyWriter
 from jackfield.pipeline.run import Run
 from jackfield.pipeline.turn import Turn
@@ -123,7 +124,7 @@ class Pipeline:
             for event in prepared.events:
                 yield event
             async with (
-                aclosing(self._generate(run, model, prepared)) as tokens,
+                aclosing(self._generate(run, model, prepared, plugins)) as tokens,
                 _closing(plugins.filter_stream(tokens, turn, trace)) as filtered,
             ):
                 async for event in filtered:
@@ -150,16 +151,19 @@ class Pipeline:
         return await preparation.prepare(settings)
 
     async def _generate(
-        self, run: Run, model: Resident, prepared: Prepared
+        self, run: Run, model: Resident, prepared: Prepared, plugins: TurnPlugins
     ) -> AsyncGenerator[Event, None]:
         """The model's tokens as events."""
+        watched = Processing(prepared.processors, plugins, run.trace)
         splitter = ReasoningSplitter(
             inside=prepared.prompt.rstrip().endswith(OPENS), begun=bool(run.writer.text)
         )
         prompt = Prompt(prepared.prompt, _media(run.turn), prepared.messages)
         try:
-            async with aclosing(model.complete(prompt, prepared.params)) as tokens:
+            replying = model.complete(prompt, prepared.params, prepared.processors, watched.fault)
+            async with aclosing(replying) as tokens:
                 async for token in tokens:
+                    watched.look()
                     run.take(token)
                     if run.turn.mode == "completion":
                         if token.text or token.logprob is not None:
@@ -167,6 +171,7 @@ class Pipeline:
                         continue
                     for event in splitter.feed(token.text, _logprobs(token)):
                         yield event
+            watched.went_well()
             for event in splitter.finish():
                 yield event
         finally:

@@ -8,7 +8,7 @@ import msgspec
 
 from jackfield.errors import InvalidRequest
 from jackfield.loader import ModelInfo
-from jackfield.messages import Event, MediaPart, Message, SourceEvent, message
+from jackfield.messages import Event, MediaPart, Message, NoticeEvent, SourceEvent, message
 from jackfield.pipeline.fitting import Fitting, with_passages
 from jackfield.pipeline.sampling_check import SamplingCheck
 from jackfield.pipeline.turn import Turn
@@ -17,6 +17,7 @@ from jackfield.settings import ModelSettings
 from jackfield.templates.template import ChatTemplate
 from jackfield.trace import Trace, shortened
 from jackfield.turn_plugins import TurnPlugins
+from jackfield.worker.reference import ProcessorReference
 
 if TYPE_CHECKING:
     from jackfield.engine import Resident
@@ -43,6 +44,7 @@ class Prepared(msgspec.Struct):
     params: SamplingParams
     events: list[Event]
     messages: tuple[Message, ...] = ()
+    processors: tuple[ProcessorReference, ...] = ()
 
 
 class Preparation:
@@ -98,11 +100,12 @@ class Preparation:
             prompt = await self._chat_prompt(template, fitting)
         if not self._messages:
             prompt = await self._plugins.transform_prompt(prompt, turn, trace)
+        processors = await self._processors()
         trace.prompt = shortened(prompt)
         trace.sampling = params.changed()
         trace.dropped += check.notes
         events = [*check.notices, *fitting.events, *self._events]
-        return Prepared(prompt, params, events, self._messages)
+        return Prepared(prompt, params, events, self._messages, processors)
 
     def _check_request(self) -> None:
         turn, can = self._turn, self._info.capabilities
@@ -126,6 +129,23 @@ class Preparation:
                     hint="Leave it out, or choose a model that takes it.",
                     param="messages",
                 )
+
+    async def _processors(self) -> tuple[ProcessorReference, ...]:
+        """What plugins do to the scores of each token, if this model can have it done."""
+        found = await self._plugins.logits_processors(self._turn, self._trace)
+        if not found or "logits_processors" in self._info.capabilities:
+            return found
+        owners = ", ".join(repr(one) for one in dict.fromkeys(one.owner for one in found))
+        what = f"What {owners} does to the scores of tokens"
+        loader = repr(self._model.loader)
+        self._trace.dropped.append(f"{what}: the loader {loader} runs no logits processors")
+        self._events.append(
+            NoticeEvent(
+                f"{what} is left out: the loader {loader} runs no logits processors.",
+                level="warning",
+            )
+        )
+        return ()
 
     async def _chat_prompt(self, template: ChatTemplate, fitting: Fitting) -> str:
         """The conversation as the plugins make it, in the model's own format."""

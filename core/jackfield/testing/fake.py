@@ -32,11 +32,13 @@ from jackfield.loader import (
     Prompt,
     Token,
 )
+from jackfield.logits import Processing
 from jackfield.machine import MemoryEstimate
 from jackfield.plugin import Plugin, hookimpl
 from jackfield.sampling import SamplingParams
 from jackfield.testing import fake_text
 from jackfield.testing.fake_adapters import said
+from jackfield.testing.fake_scores import processed
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -75,6 +77,7 @@ class Behaviour(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         on_gpu: bytes that it says it needs on ``cuda:0``; it takes none.
         parallel: requests at once.
         lora: whether it takes adapters that :func:`~jackfield.testing.fake_adapter` made.
+        processors: whether plugins may change the scores of its tokens, then of two bytes.
         context_length: tokens.
         chat_template: Jinja; the default is ChatML.
         prints: what it prints behind Python's back when loaded and at each request.
@@ -91,6 +94,7 @@ class Behaviour(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     on_gpu: int = 0
     parallel: int = 4
     lora: bool = False
+    processors: bool = False
     context_length: int = 4096
     chat_template: str = CHATML
     prints: str = ""
@@ -152,12 +156,14 @@ class FakeModel(LoadedModel):
         self._memory = _held(behaviour.memory)
         self._previous: list[int] = []
         self._opening = ""
+        self._longest = 2 if behaviour.processors else 6
         can = {"completion", "chat"} | ({"lora"} if behaviour.lora else set())
+        can |= {"logits_processors"} if behaviour.processors else set()
         self.info = ModelInfo(
             architecture="fake",
             context_length=options.n_ctx or behaviour.context_length,
             trained_context=behaviour.context_length,
-            vocabulary=fake_text.VOCABULARY,
+            vocabulary=fake_text.vocabulary(self._longest),
             chat_template=behaviour.chat_template,
             eos=_END,
             capabilities=frozenset(can),
@@ -167,6 +173,12 @@ class FakeModel(LoadedModel):
 
     def complete(self, prompt: Prompt, params: SamplingParams) -> FakeReply:
         """Say the next reply."""
+        return self.complete_processed(prompt, params, ())
+
+    def complete_processed(
+        self, prompt: Prompt, params: SamplingParams, processors: Sequence[Processing]
+    ) -> FakeReply:
+        """Say the next reply as the processors let it through."""
         _print(self._behaviour.prints)
         closed = threading.Event()
         ids = self.tokenize(prompt.text)
@@ -181,8 +193,9 @@ class FakeModel(LoadedModel):
         same = (one == other for one, other in zip(self._previous, ids, strict=False))
         cached = sum(itertools.takewhile(bool, same))
         self._previous = ids
-        reply = fake_text.tokenize(self._choose(prompt.text, params), special=False)
-        return FakeReply(self._tokens(reply, ids, cached, params, closed), closed)
+        reply = self.tokenize(self._choose(prompt.text, params), special=False)
+        spoken = processed(reply, ids, processors, self.info.vocabulary)
+        return FakeReply(self._tokens(spoken, ids, cached, params, closed), closed)
 
     def set_adapters(self, adapters: Sequence[Adapter]) -> None:
         """Begin replies with what the adapters say."""
@@ -190,7 +203,7 @@ class FakeModel(LoadedModel):
 
     def tokenize(self, text: str, *, special: bool = True) -> list[int]:
         """Ids of pieces of words."""
-        return fake_text.tokenize(text, special=special)
+        return fake_text.tokenize(text, special=special, longest=self._longest)
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of ids."""
@@ -218,7 +231,7 @@ class FakeModel(LoadedModel):
 
     def _tokens(
         self,
-        reply: list[int],
+        reply: Iterator[int],
         prompt: list[int],
         cached: int,
         params: SamplingParams,
@@ -291,7 +304,7 @@ def _overlap(text: str, stop: str) -> int:
     return next((size for size in sizes if text.endswith(stop[:size])), 0)
 
 
-def _penalized(reply: list[int], params: SamplingParams) -> Iterator[int]:
+def _penalized(reply: Iterator[int], params: SamplingParams) -> Iterator[int]:
     """The ids without those whose repetition the penalties forbid, at a penalty above 1."""
     frequency, presence = params.frequency_penalty, params.presence_penalty
     used: dict[int, int] = {}

@@ -9,19 +9,25 @@ from collections.abc import Iterator, Sequence
 from jackfield.messages import Alternative
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-VOCABULARY = 1 << 51
-
 _CHUNK = 6  # bytes: with 3 bits for the length an id stays below 2**53, exact in JSON everywhere
 _SPECIALS = re.compile("(" + "|".join(re.escape(text) for text in SPECIAL) + ")")
 _WORDS = re.compile(r"\s?\S+|\s")
 _LIKELY = 0.6  # probability of the token that comes
 
 
-def tokenize(text: str, *, special: bool = True) -> list[int]:
+def vocabulary(longest: int = _CHUNK) -> int:
+    """How many tokens there are, of at most so many bytes."""
+    return 8 << (8 * longest)
+
+
+def tokenize(text: str, *, special: bool = True, longest: int = _CHUNK) -> list[int]:
     """Ids: a token is at most six bytes of a word with the space before it.
 
     An id holds its text: the bytes as a number, times eight, plus how many there are. Special
     tokens are multiples of eight.
+
+    Args:
+        longest: bytes of a token, if not six; a character that is longer is one by itself.
     """
     pieces = _SPECIALS.split(text) if special else [text]
     ids = []
@@ -29,7 +35,7 @@ def tokenize(text: str, *, special: bool = True) -> list[int]:
         if special and piece in SPECIAL:
             ids.append(8 * (SPECIAL.index(piece) + 1))
         else:
-            ids += [token_id(chunk) for chunk in _chunks(piece)]
+            ids += [token_id(chunk) for chunk in _chunks(piece, longest)]
     return ids
 
 
@@ -60,13 +66,13 @@ def token_text(id_: int) -> str:
     raise ValueError(f"no token has the id {id_}")
 
 
-def _chunks(text: str) -> Iterator[bytes]:
-    """Pieces of at most six bytes that end between characters."""
+def _chunks(text: str, longest: int) -> Iterator[bytes]:
+    """Pieces of at most so many bytes that end between characters."""
     for word in _WORDS.findall(text):
         chunk = b""
         for character in word:
             encoded = character.encode("utf-8", "replace")
-            if len(chunk) + len(encoded) > _CHUNK:
+            if chunk and len(chunk) + len(encoded) > longest:
                 yield chunk
                 chunk = b""
             chunk += encoded

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jackfield.testing.conformance.host_side import HostSide
 from jackfield.testing.conformance.life import Life
 from jackfield.testing.conformance.probabilities import Probabilities
+from jackfield.testing.conformance.processing import Processors
 from jackfield.testing.conformance.replies import Replies
 from jackfield.testing.conformance.tokens import Tokens
 from jackfield.testing.conformance.traffic import Traffic
@@ -13,7 +14,9 @@ from jackfield.testing.conformance.vectors import Vectors
 __all__ = ["LoaderConformance"]
 
 
-class LoaderConformance(Life, Vectors, Traffic, Probabilities, Tokens, Replies, HostSide):
+class LoaderConformance(
+    Life, Vectors, Traffic, Processors, Probabilities, Tokens, Replies, HostSide
+):
     """Subclass it in a test module, name the loader and a model; pytest finds the rest.
 
     ::

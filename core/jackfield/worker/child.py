@@ -21,6 +21,7 @@ from jackfield.sampling import SamplingParams
 from jackfield.worker import frames
 from jackfield.worker.failure import packed
 from jackfield.worker.process import die_with, private_pipes, volunteer_for_out_of_memory
+from jackfield.worker.processing import Guarded
 
 log = logging.getLogger("jackfield.worker")
 
@@ -177,7 +178,7 @@ class Child:
         order = request.order
         try:
             params = _checked(order.params)
-            request.iterator = self._model.complete(order.prompt, params)
+            request.iterator = self._begun(order, params)
             try:
                 if not request.cancelled.is_set():
                     self._send_tokens(request, request.iterator)
@@ -189,6 +190,16 @@ class Child:
             self._outlet.send(frames.Ended(order.id))
         finally:
             del self._requests[order.id]
+
+    def _begun(self, order: frames.Complete, params: SamplingParams) -> Iterator[Token]:
+        if not order.processors:
+            return self._model.complete(order.prompt, params)
+
+        def fault(owner: str) -> Callable[[str], None]:
+            return lambda words: self._outlet.send(frames.Fault(order.id, owner, words))
+
+        guarded = [Guarded(one, self._model, fault(one.owner)) for one in order.processors]
+        return self._model.complete_processed(order.prompt, params, guarded)
 
     def _send_tokens(self, request: Request, iterator: Iterator[Token]) -> None:
         number, send, cancelled = request.order.id, self._outlet.send, request.cancelled.is_set

@@ -9,7 +9,7 @@ import msgspec
 
 from jackfield.errors import InvalidRequest, LoaderError
 from jackfield.loader import Adapter, ModelFiles, ModelInfo, Prompt, Token
-from jackfield.worker.reference import LoaderReference
+from jackfield.worker.reference import LoaderReference, ProcessorReference
 
 MAX_FRAME = 1 << 30
 """Longest frame in bytes; anything longer is a sign that the stream is corrupt."""
@@ -33,6 +33,7 @@ class Complete(msgspec.Struct, tag="complete", array_like=True, frozen=True):
     id: int
     prompt: Prompt
     params: dict[str, Any]
+    processors: tuple[ProcessorReference, ...] = ()
 
 
 class Cancel(msgspec.Struct, tag="cancel", array_like=True, frozen=True):
@@ -121,6 +122,14 @@ class Tokens(msgspec.Struct, tag="tokens", array_like=True, frozen=True):
     token: Token
 
 
+class Fault(msgspec.Struct, tag="fault", array_like=True, frozen=True):
+    """A plugin's logits processor failed; the request goes on without it."""
+
+    id: int
+    owner: str
+    words: str
+
+
 class Ended(msgspec.Struct, tag="ended", array_like=True, frozen=True):
     """The request is over and what it held is free."""
 
@@ -152,7 +161,7 @@ class Pong(msgspec.Struct, tag="pong", array_like=True, frozen=True):
     """The worker answers."""
 
 
-Report: TypeAlias = Stage | Loaded | Tokens | Ended | Result | Failed | Pong
+Report: TypeAlias = Stage | Loaded | Tokens | Fault | Ended | Result | Failed | Pong
 
 Frame = TypeVar("Frame")
 

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import os
 import sys
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
@@ -17,12 +16,13 @@ from jackfield.loader import Adapter, ModelFiles, ModelInfo, Prompt, Token
 from jackfield.sampling import SamplingParams
 from jackfield.vectors import Embeddings, Ranking
 from jackfield.worker import frames
+from jackfield.worker.answer import Answer, again
 from jackfield.worker.ending import end_family, ending_in_words
 from jackfield.worker.failure import unpacked
 from jackfield.worker.log import ModelLog
 from jackfield.worker.memory import Limits
 from jackfield.worker.pipes import Pipes
-from jackfield.worker.reference import LoaderReference
+from jackfield.worker.reference import LoaderReference, ProcessorReference
 from jackfield.worker.watch import Watch
 
 
@@ -47,44 +47,6 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     expected: int = 0
     limits: Limits = Limits()
     python: str = sys.executable
-
-
-class _Answer:
-    """What has come for one request and was not taken yet."""
-
-    def __init__(self) -> None:
-        self.tokens: deque[Token] = deque()
-        self.value: Any = None
-        self.error: JackfieldError | None = None
-        self.over = False
-        self._waiter: asyncio.Future[None] | None = None
-
-    def end(self, error: JackfieldError | None = None) -> None:
-        """Nothing more will come."""
-        self.over, self.error = True, error
-        self.wake()
-
-    def wake(self) -> None:
-        """Something has come."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def wait(self) -> None:
-        """Wait until something comes."""
-        self._waiter = asyncio.get_running_loop().create_future()
-        await self._waiter
-
-    async def whole(self) -> Any:
-        """Wait for its end and return the value.
-
-        Raises:
-            JackfieldError: what it ended with instead.
-        """
-        while not self.over:
-            await self.wait()
-        if self.error is not None:
-            raise _again(self.error)
-        return self.value
 
 
 class Worker:
@@ -115,7 +77,7 @@ class Worker:
         self._reason: JackfieldError | None = None
         self._failure: JackfieldError | None = None
         self._closing = False
-        self._answers: dict[int, _Answer] = {}
+        self._answers: dict[int, Answer] = {}
         self._active: set[int] = set()
         self._numbers = itertools.count(1)
         self._slots = asyncio.Semaphore(1)
@@ -164,18 +126,30 @@ class Worker:
             await asyncio.shield(self.close(grace=0))
             raise
 
-    async def complete(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Token, None]:
+    async def complete(
+        self,
+        prompt: Prompt,
+        params: SamplingParams,
+        processors: tuple[ProcessorReference, ...] = (),
+        fault: Callable[[str, str], None] | None = None,
+    ) -> AsyncGenerator[Token, None]:
         """Generate; requests beyond the model's slots wait their turn here.
 
         Closing the iterator cancels the request, in the queue or in the worker.
+
+        Args:
+            processors: what plugins do to the scores of each token.
+            fault: told the plugin whose processor failed, and why.
 
         Raises:
             WorkerDied: the process ended.
             JackfieldError: whatever the loader said.
         """
         number, answer = await self._open()
+        answer.fault = fault
+        values = params.model_dump(exclude_unset=True)
         try:
-            self._send(frames.Complete(number, prompt, params.model_dump(exclude_unset=True)))
+            self._send(frames.Complete(number, prompt, values, processors))
         except Exception:
             self._over(number)  # it never left, so the worker will not give the slot back
             raise
@@ -188,7 +162,7 @@ class Worker:
                     break
                 await answer.wait()
             if answer.error is not None:
-                raise _again(answer.error)
+                raise again(answer.error)
         finally:
             if not answer.over:
                 self._send(frames.Cancel(number))
@@ -305,6 +279,10 @@ class Worker:
                 if (answer := self._answers.get(number)) is not None:
                     answer.tokens.append(token)
                     answer.wake()
+            case frames.Fault(number, owner, words):
+                answer = self._answers.get(number)
+                if answer is not None and answer.fault is not None:
+                    answer.fault(owner, words)
             case frames.Ended(number):
                 self._over(number)
             case frames.Result(number, value):
@@ -329,7 +307,7 @@ class Worker:
         if not self._orders.is_closing():
             self._orders.write(self._writer.frame(order))
 
-    async def _open(self) -> tuple[int, _Answer]:
+    async def _open(self) -> tuple[int, Answer]:
         """Wait for a slot, first come first served, and take it."""
         self._alive()
         self.queued += 1
@@ -342,7 +320,7 @@ class Worker:
         except JackfieldError:
             self._slots.release()  # so that the next in the queue hears of it too
             raise
-        number, answer = next(self._numbers), _Answer()
+        number, answer = next(self._numbers), Answer()
         self._answers[number] = answer
         self._active.add(number)
         return number, answer
@@ -350,10 +328,10 @@ class Worker:
     async def _ask(self, number: int, order: frames.Question) -> Any:
         self._alive()
         self._send(order)
-        answer = self._answers[number] = _Answer()
+        answer = self._answers[number] = Answer()
         return await answer.whole()
 
-    async def _slotted(self, answer: _Answer, order: frames.Embed | frames.Rerank) -> Any:
+    async def _slotted(self, answer: Answer, order: frames.Embed | frames.Rerank) -> Any:
         """Ask what holds a slot: it is free when the worker has answered, whoever still waits."""
         try:
             self._send(order)
@@ -373,15 +351,10 @@ class Worker:
 
     def _alive(self) -> None:
         if self.death is not None:
-            raise _again(self.death)
+            raise again(self.death)
 
     def _unloaded(self) -> JackfieldError:
         name = self.launch.model
         if self.info is None:
             return LoadFailed(f"Model {name!r} was unloaded before it was ready.", model=name)
         return WorkerDied(f"Model {name!r} was unloaded while it was answering.", model=name)
-
-
-def _again(error: JackfieldError) -> JackfieldError:
-    """The same error to raise once more: each request has a traceback of its own."""
-    return type(error)(error.message, hint=error.hint, **error.details)

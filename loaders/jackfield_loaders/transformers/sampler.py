@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -28,6 +28,10 @@ FIELDS = frozenset(
 """Sampling parameters that take effect."""
 
 
+Processor = Callable[[Sequence[int], Any], Any]
+"""Changes scores, a numpy array of shape (vocabulary,), given the tokens so far."""
+
+
 class Choice(NamedTuple):
     """A chosen token, its natural-log probability and the likeliest, before any sampler."""
 
@@ -44,6 +48,7 @@ class Sampler:
         vocabulary: number of scores.
         seen: the prompt's tokens, which the penalties look at too.
         bias: what to add to the scores of tokens.
+        processors: asked first, one after the other.
     """
 
     def __init__(
@@ -52,8 +57,10 @@ class Sampler:
         vocabulary: int,
         seen: Sequence[int],
         bias: dict[int, float],
+        processors: Sequence[Processor] = (),
     ) -> None:
         self._params = params
+        self._processors = tuple(processors)
         self._seen = list(seen)
         self._bias: torch.Tensor | None = None
         if bias:
@@ -74,6 +81,7 @@ class Sampler:
             self.greedy
             and params.logprobs is None
             and self._bias is None
+            and not self._processors
             and not (penalized or params.frequency_penalty or params.presence_penalty)
         )
         """Whether the likeliest token is the answer, so that a whole batch can be asked at once."""
@@ -97,6 +105,8 @@ class Sampler:
     def _adjusted(self, scores: torch.Tensor) -> torch.Tensor:
         """Scores with bias and penalties."""
         params = self._params
+        for processor in self._processors:
+            scores = torch.from_numpy(processor(self._seen, scores.numpy()))
         if self._bias is not None:
             scores = scores + self._bias
         recent = self._seen if params.repeat_last_n < 0 else self._seen[-params.repeat_last_n :]
