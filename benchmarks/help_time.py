@@ -58,6 +58,7 @@ def run(setting: Setting) -> list[Result]:
             "JACKFIELD_HOME": str(Path(folder) / "home"),
             "PYTHONPATH": os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")]),
         }
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # users have their modules compiled
 
         def timed(*arguments: str) -> float:
             begun = time.perf_counter()

@@ -3,16 +3,23 @@
 import os
 from pathlib import Path
 
+import huggingface_hub.constants  # reads the environment now, before a loader switches it off here
 import pytest
 
 import parts
 from jackfield.paths import Paths
+
+assert not huggingface_hub.constants.HF_HUB_OFFLINE
+SET_BY_LOADERS = ("GPTQMODEL_CPU_WORKERS", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM")
+"""Which otherwise would be left to the programs that other tests start."""
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith(("JACKFIELD_", "STREAMLIT_"))]:
         monkeypatch.delenv(name)
+    for name in SET_BY_LOADERS:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("JACKFIELD_HOME", str(tmp_path / "home"))
 
 
@@ -39,3 +46,9 @@ def smollm2_folder() -> Path:
 def minilm() -> Path:
     """A small sentence-transformers model."""
     return parts.minilm()
+
+
+@pytest.fixture(scope="session")
+def opus_mt() -> Path:
+    """A translator from English into French, as a safetensors folder."""
+    return parts.opus_mt()

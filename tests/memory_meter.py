@@ -40,9 +40,12 @@ def files_of(path: Path) -> ModelFiles:
 
 
 def filled(model: LoadedModel, tokens: int, at_once: int) -> int:
-    """Memory while so many prompts of so many tokens are being answered, none like another."""
-    if "embedding" in model.info.capabilities:
-        model.embed(["river " * tokens] * at_once)
+    """Memory while so many prompts of so many tokens are being answered, none like another.
+
+    With no tokens, memory with all weights in it.
+    """
+    if not tokens:
+        touch_weights()
         return resident()
     read = threading.Barrier(at_once + 1)
     measured = threading.Event()
@@ -65,6 +68,15 @@ def filled(model: LoadedModel, tokens: int, at_once: int) -> int:
     return found
 
 
+def touch_weights() -> None:
+    """Read all weights of PyTorch models once: pages of a mapped file count only from then on."""
+    import torch
+
+    for one in gc.get_objects():
+        if type(one) is torch.nn.Parameter:
+            one.sum()
+
+
 def _samples() -> Iterator[int]:
     """Looks while it computes: what one step takes and gives back is not in the least of them."""
     for _ in range(40):
@@ -82,8 +94,12 @@ def main(request: dict[str, Any]) -> dict[str, int]:
     imported = resident()
     model = loader.load(files, options)
     loaded = resident()
-    mapped = sum(one.rss for one in psutil.Process().memory_maps() if Path(one.path) == files.path)
     whole = filled(model, request["fill"], request["at_once"])
+    mapped = sum(
+        one.rss
+        for one in psutil.Process().memory_maps()
+        if files.path in (Path(one.path), *Path(one.path).parents)
+    )
     model.close()
     return {"imported": imported, "loaded": loaded, "filled": whole, "mapped": mapped}
 

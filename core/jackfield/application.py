@@ -21,6 +21,7 @@ from jackfield.errors import HomeInUse, JackfieldError
 from jackfield.isolation import Isolations
 from jackfield.manager import PluginManager
 from jackfield.paths import Paths
+from jackfield.sampling import SamplingParams
 from jackfield.settings_store import SettingsStore
 
 if TYPE_CHECKING:
@@ -60,13 +61,18 @@ class Application:
 
     @classmethod
     def create(
-        cls, paths: Paths | None = None, *, entry_points: Iterable[EntryPoint] | None = None
+        cls,
+        paths: Paths | None = None,
+        *,
+        entry_points: Iterable[EntryPoint] | None = None,
+        only: str = "",
     ) -> Application:
         """Build an application and discover its plugins; nothing is started.
 
         Args:
             paths: the data folder; the user's own if not given.
             entry_points: plugins to discover in place of the installed ones.
+            only: a hook; plugins that are known not to have it are not imported.
 
         Raises:
             SettingsError: the settings file cannot be read.
@@ -81,7 +87,7 @@ class Application:
                 hint="Choose another with --home or the JACKFIELD_HOME variable.",
             ) from error
         app = cls(paths, entry_points=entry_points)
-        app.plugins.discover()
+        app.plugins.discover(only=only)
         return app
 
     @cached_property
@@ -165,6 +171,7 @@ class Application:
 
         with self._lock() if serve else _nothing():
             # entered and left by hand: a task group would wrap errors of the caller in a group
+            SamplingParams.model_rebuild()  # before threads ask for it at the same time
             portal = BlockingPortal()
             await portal.__aenter__()
             self._portal = portal

@@ -62,8 +62,7 @@ class LoadOptions(BaseModel):
     are shown.
     """
 
-    # Built when first used: an options class belongs to a model that is being loaded.
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class Settled(msgspec.Struct, frozen=True):

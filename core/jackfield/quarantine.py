@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Hashable, Iterator
 from difflib import get_close_matches
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -137,6 +138,7 @@ def check_methods(plugin: Plugin, name: str) -> None:
         _check_colour(hook, method, name)
 
 
+@cache
 def hook_named(name: str) -> inspect.Signature | None:
     """The signature of a hook, or None if there is no such hook."""
     function = getattr(hookspecs, name, None) if name.startswith(PREFIX) else None

@@ -41,10 +41,8 @@ class SamplingParams(BaseModel):
     A loader names the fields it honours in ``ModelInfo.sampling_fields``.
     """
 
-    # Built when first used: most commands never sample.
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=False, defer_build=True
-    )
+    # Built when first used, or when an application begins to run: most commands never sample.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, defer_build=True)
 
     temperature: float = _field(
         0.8,

@@ -80,7 +80,7 @@ def test_the_command_prints_the_counts(capsys: pytest.CaptureFixture[str]) -> No
         bench.chat("one")
         cli = typer.Typer()
         cli.callback()(lambda: None)
-        bench.app.plugins.commands(cli)
+        bench.app.plugins.commands(cli, bench.app)
         cli(["usage", "--json"], standalone_mode=False)
     assert json.loads(capsys.readouterr().out)[0]["model"] == "fake-model"
 

@@ -9,13 +9,16 @@ from fastapi import Depends, Request
 from jackfield.api.metrics import Metrics
 from jackfield.application import Application
 
+# Coroutines, though they wait for nothing: FastAPI runs plain functions in a thread, which each
+# request would wait for while a model keeps the processors busy.
 
-def _application(request: Request) -> Application:
+
+async def _application(request: Request) -> Application:
     app: Application = request.app.state.jackfield
     return app
 
 
-def _metrics(request: Request) -> Metrics:
+async def _metrics(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
 

@@ -211,9 +211,8 @@ def _context(config: dict[str, Any]) -> int:
 def _writes(config: dict[str, Any]) -> bool:
     """Whether a model is made for writing text; of one that does not say, it is believed."""
     named = [str(one) for one in config.get("architectures") or ()]
-    return not named or any(
-        one.endswith(("LM", "LMHeadModel", "ForConditionalGeneration")) for one in named
-    )
+    endings = ("LM", "LMHeadModel", "ForConditionalGeneration", "MTModel")
+    return not named or any(one.endswith(endings) for one in named)
 
 
 def _template(folder: Path, tokenizer: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ def opened(files: ModelFiles, options: GptqOptions) -> LoadedModel:
     """
     refuse_missing([options.device])
     # GPTQModel counts on more cores than small computers have.
-    os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(max(1, options.threads)))
+    os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(max(2, options.threads)))
     torch.set_num_threads(options.threads or torch.get_num_threads())
     import transformers
 

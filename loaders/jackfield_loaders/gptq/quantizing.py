@@ -23,11 +23,12 @@ def main() -> None:
     def tell(**progress: Any) -> None:
         pipe.write(json.dumps(progress) + "\n")
 
-    os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(told["threads"]))
+    # It asks for two even where it takes that there is one.
+    os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(max(2, told["threads"])))
     tell(stage="loading")
     import torch
     from gptqmodel import GPTQModel, QuantizeConfig
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     source, target = Path(told["source"]), Path(told["target"])
     config = QuantizeConfig(bits=told["bits"], group_size=told["group_size"])
@@ -46,6 +47,11 @@ def main() -> None:
     tell(stage="quantizing", done=0, total=layers)
     model.quantize(told["texts"], batch_size=1)
     tell(stage="saving")
+    # What is not quantized, the embeddings above all, would take twice the room in float32.
+    stored = AutoConfig.from_pretrained(source, local_files_only=True).dtype
+    half = stored if stored in (torch.float16, torch.bfloat16) else torch.float16
+    model.model.to(half)
+    model.model.config.dtype = half
     model.save(str(target))
     AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(target)
 

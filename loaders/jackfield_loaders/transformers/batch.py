@@ -3,7 +3,8 @@
 Requests join between two steps, after their prompt was computed on its own, and leave when they
 end: the idea of iteration-level scheduling (Yu et al. 2022, "Orca", OSDI). The KV cache is one
 tensor a layer, of shape (rows, heads, positions, numbers), filled up on the left to the length of
-the longest row; a mask hides the filling.
+the longest row; a mask hides the filling. What a prompt has in common with that of a running or an
+earlier request is copied, not computed.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import DynamicCache
 
 from jackfield import JackfieldError, LoaderError
+from jackfield_loaders.transformers.prefixes import LEAST, Layers, Prefixes, alike
 from jackfield_loaders.transformers.sampler import Choice, Sampler
 
 log = logging.getLogger(__name__)
 
 CHUNK = 512
-"""Tokens of a prompt that are computed between two steps of the others."""
+"""Tokens of prompts that are computed between two steps of the others."""
 
 
 class Row:
@@ -36,6 +39,7 @@ class Row:
         limit: most tokens to choose.
         ends: tokens that end it.
         made: tokens chosen so far.
+        cached: tokens of the prompt that were computed before, for another request.
         cancelled: whoever asked has left.
         gone: set when it holds no slot any more.
     """
@@ -47,8 +51,9 @@ class Row:
         self.sampler = sampler
         self.limit = limit
         self.ends = ends
+        self.tokens = list(prompt)
         self.made = 0
-        self.last = 0
+        self.cached = 0
         self.cancelled = False
         self.gone = threading.Event()
         self._choices: queue.SimpleQueue[Choice | JackfieldError | None] = queue.SimpleQueue()
@@ -72,7 +77,7 @@ class Row:
     def take(self, choice: Choice) -> bool:
         """Note a choice; whether the row goes on."""
         self.made += 1
-        self.last = choice.token
+        self.tokens.append(choice.token)
         self.sampler.accept(choice.token)
         self._choices.put(choice)
         return choice.token not in self.ends and self.made < self.limit
@@ -83,17 +88,37 @@ class Row:
         self.gone.set()
 
 
+class Arrival:
+    """A request whose prompt is being computed.
+
+    Attributes:
+        cache: what was computed so far; None: the model makes its own.
+        done: tokens of the prompt in it.
+    """
+
+    def __init__(self, row: Row, cache: Any, done: int) -> None:
+        self.row = row
+        self.cache = cache
+        self.done = done
+
+
 class Batch:
     """The thread that computes, and the requests in it.
 
     Args:
         model: a causal language model of Transformers.
         slots: rows at once.
+        context: most tokens of a row.
+        stateful: the model keeps another state than a plain KV cache, which cannot be cut and
+            joined row by row; there is one slot then.
     """
 
-    def __init__(self, model: Any, slots: int) -> None:
+    def __init__(self, model: Any, slots: int, context: int, *, stateful: bool = False) -> None:
         self._model = model
         self._slots = slots
+        self._stateful = stateful
+        self._prefixes = Prefixes(0 if stateful else slots * context)
+        self._arrival: Arrival | None = None
         self._device = computing_device(model)
         # Transformers renamed it in the course of version 5.
         known = inspect.signature(model.forward).parameters
@@ -138,6 +163,7 @@ class Batch:
             except JackfieldError as error:
                 failures.append(error)
             finally:
+                self._prefixes.clear()
                 done.set()
 
         with self._changed:
@@ -166,14 +192,14 @@ class Batch:
 
     def _wait(self) -> bool:
         with self._changed:
-            while not (self._closed or self._waiting or self._rows or self._tasks):
+            while not (self._closed or self._waiting or self._arrival or self._rows or self._tasks):
                 self._changed.wait()
             return not self._closed
 
     def _round(self) -> None:
         """Let rows leave and join, then compute a step."""
         self._keep([row for row in self._rows if not row.cancelled])
-        if self._tasks:
+        if self._tasks and not self._arrival:
             if not self._rows:
                 self._tasks.popleft()()
         else:
@@ -182,35 +208,90 @@ class Batch:
             self._step()
 
     def _join(self) -> None:
-        while self._waiting and len(self._rows) < self._slots:
-            row = self._waiting.popleft()
+        """Compute prompts that wait, up to so many tokens that the others hardly notice."""
+        budget = CHUNK
+        while budget > 0 and (arrival := self._arrival or self._next()) is not None:
+            row = arrival.row
+            self._arrival = None
             if row.cancelled:
+                self._keep_prompt(arrival)
                 row.end()
                 continue
+            before = arrival.done
             try:
-                goes_on, cache = self._begun(row)
+                goes_on = self._go_on(arrival, budget)
             except Exception as error:
                 log.warning("A prompt could not be computed", exc_info=error)
                 row.end(LoaderError(f"The prompt could not be computed: {error}"))
                 continue
-            if goes_on:
-                self._merge(row, cache)
+            budget -= arrival.done - before
+            if arrival.done < len(row.prompt):
+                self._arrival = arrival
+            elif goes_on:
+                self._merge(row, arrival.cache)
             else:
+                self._keep_prompt(arrival)
                 row.end()
 
-    def _begun(self, row: Row) -> tuple[bool, Any]:
-        """Compute a prompt and choose the first token."""
-        cache: Any = DynamicCache() if self._slots > 1 else None
-        tokens = torch.tensor([row.prompt], device=self._device)
-        for start in range(0, tokens.shape[1], CHUNK):
-            found = self._model(
-                input_ids=tokens[:, start : start + CHUNK],
-                use_cache=True,
-                logits_to_keep=1,
-                **{self._cache_name: cache},
-            )
-            cache = found[self._cache_name]
-        return row.take(row.sampler.choose(found.logits[0, -1])), cache
+    def _next(self) -> Arrival | None:
+        """The next request that waits, if there is a slot for it."""
+        if self._tasks or not self._waiting or len(self._rows) >= self._slots:
+            return None
+        row = self._waiting.popleft()
+        if self._stateful:
+            return Arrival(row, None, 0)
+        cache = DynamicCache()
+        shared, layers = self._known(row.prompt[:-1])
+        for number, (keys, values) in enumerate(layers):
+            cache.update(keys, values, number)
+        row.cached = shared
+        return Arrival(row, cache, shared)
+
+    def _known(self, tokens: list[int]) -> tuple[int, Layers]:
+        """How much of a prompt has a cache, among those that were kept and those in use."""
+        shared, layers = self._prefixes.longest(tokens)
+        ids = np.array(tokens)
+        for number, row in enumerate(self._rows):
+            here = alike(ids, np.array(row.tokens[: row.length]))
+            if here >= LEAST and here > shared:
+                shared, layers = here, self._layers(number, row, here)
+        return shared, layers
+
+    def _layers(self, number: int, row: Row, length: int) -> Layers:
+        """The first positions of a row's cache."""
+        start = self._mask.shape[1] - row.length
+        place = (slice(number, number + 1), slice(None), slice(start, start + length))
+        return [(layer.keys[place], layer.values[place]) for layer in self._cache.layers]
+
+    def _go_on(self, arrival: Arrival, budget: int) -> bool:
+        """Compute so many more tokens of a prompt, and choose the first token after it.
+
+        Returns:
+            Whether the request goes on.
+        """
+        row = arrival.row
+        prompt = row.prompt[arrival.done : arrival.done + budget]
+        found = self._model(
+            input_ids=torch.tensor([prompt], device=self._device),
+            use_cache=True,
+            logits_to_keep=1,
+            **{self._cache_name: arrival.cache},
+        )
+        arrival.cache = found[self._cache_name]
+        arrival.done += len(prompt)
+        return arrival.done < len(row.prompt) or row.take(row.sampler.choose(found.logits[0, -1]))
+
+    def _keep_prompt(self, arrival: Arrival) -> None:
+        """Keep what was computed of a request that goes no further."""
+        if self._stateful or not arrival.done:
+            return
+        layers = [(layer.keys, layer.values) for layer in arrival.cache.layers]
+        self._prefixes.keep(arrival.row.prompt[: arrival.done], layers, self._taken)
+
+    @property
+    def _taken(self) -> int:
+        """Positions of the cache that rows take."""
+        return int(self._mask.shape[0] * self._mask.shape[1])
 
     def _merge(self, row: Row, cache: Any) -> None:
         """Put a row's cache below those of the others."""
@@ -218,6 +299,7 @@ class Batch:
         longest = max(here, more)
         mask = torch.ones((1, more), dtype=torch.long, device=self._device)
         self._mask = torch.cat([_filled(self._mask, longest), _filled(mask, longest)])
+        self._prefixes.shrink(self._taken)
         if not self._rows:
             self._cache = cache
         else:
@@ -232,7 +314,7 @@ class Batch:
         ones = torch.ones((len(rows), 1), dtype=torch.long, device=self._device)
         self._mask = torch.cat([self._mask, ones], dim=1)
         found = self._model(
-            input_ids=torch.tensor([[row.last] for row in rows], device=self._device),
+            input_ids=torch.tensor([[row.tokens[-1]] for row in rows], device=self._device),
             # Without filling there is nothing to hide, and attention is computed faster.
             attention_mask=self._mask if len(rows) > 1 else None,
             position_ids=torch.tensor([[row.length] for row in rows], device=self._device),
@@ -240,6 +322,7 @@ class Batch:
             **{self._cache_name: self._cache},
         )
         self._cache = found[self._cache_name]
+        self._prefixes.shrink(self._taken)
         scores = found.logits[:, -1]
         best = scores.argmax(-1).tolist() if any(row.sampler.plain for row in rows) else []
         going: list[Row] = []
@@ -253,10 +336,14 @@ class Batch:
 
     def _keep(self, rows: list[Row]) -> None:
         """Go on with these rows; the others end."""
-        gone = [row for row in self._rows if row not in rows]
-        if not gone:
+        if len(rows) == len(self._rows):
             return
         places = [number for number, row in enumerate(self._rows) if row in rows]
+        ended = [
+            (row, [] if self._stateful else self._layers(number, row, row.length))
+            for number, row in enumerate(self._rows)
+            if row not in rows
+        ]
         self._rows = rows
         if rows:
             index = torch.tensor(places, device=self._device)
@@ -269,12 +356,17 @@ class Batch:
                 layer.values = layer.values[here, :, unused:]
         else:
             self._cache, self._mask = None, self._mask[:0, :0]
-        for row in gone:
+        for row, layers in ended:
+            self._prefixes.keep(row.tokens[: row.length], layers, self._taken)
             row.end()
 
     def _fail(self, error: LoaderError) -> None:
         rows, self._rows = self._rows, []
         self._cache, self._mask = None, self._mask[:0, :0]
+        self._prefixes.clear()
+        if self._arrival is not None:
+            rows.append(self._arrival.row)
+            self._arrival = None
         with self._changed:
             rows += self._waiting
             self._waiting.clear()

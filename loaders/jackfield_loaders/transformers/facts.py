@@ -7,6 +7,17 @@ from typing import Any
 from jackfield import ModelFiles
 from jackfield_loaders.transformers.options import DType
 
+SEQ2SEQ = frozenset(
+    {
+        *("bart", "blenderbot", "blenderbot-small", "longt5", "m2m_100", "marian", "mbart", "mt5"),
+        *("mvp", "pegasus", "plbart", "t5", "umt5"),
+    }
+)
+"""Kinds of models that read a text with an encoder and write another with a decoder."""
+
+UNLIMITED = frozenset({"longt5", "mt5", "t5", "umt5"})
+"""Those of them that count positions from token to token, which has no end."""
+
 SAVED: dict[str, DType] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 """Names of number formats in safetensors files."""
 
@@ -16,6 +27,7 @@ class Facts:
 
     Attributes:
         position_numbers: what the KV cache holds for one position in all layers together.
+        kind: what Transformers calls the kind of model, e.g. ``llama``.
         tables: how many tables of token vectors there are: one, or another for the scores.
     """
 
@@ -36,6 +48,9 @@ class Facts:
         kv_heads = self._first("num_key_value_heads") or heads
         head = self._first("head_dim") or self.hidden // heads
         self.position_numbers = 2 * self.layers * kv_heads * head
+        self.kind = str(config.get("model_type", ""))
+        if self.seq2seq:
+            self._of_two_stacks()
         self.tensors = {str(k): int(v) for k, v in (files.metadata.get("tensors") or {}).items()}
         self.parameters = sum(self.tensors.values())
         # Transformers leaves it out where a model reads and writes with one table.
@@ -58,10 +73,28 @@ class Facts:
             for one in self.architectures
         ) and not bool(self._config.get("is_encoder_decoder"))
 
+    @property
+    def seq2seq(self) -> bool:
+        """Whether it reads a text with an encoder and writes another with a decoder."""
+        made = ("ForConditionalGeneration", "LMHeadModel", "MTModel")
+        return self.kind in SEQ2SEQ and any(one.endswith(made) for one in self.architectures)
+
     def context(self, wanted: int) -> int:
         """Tokens of context that a request gets."""
+        if self.seq2seq and self.kind in UNLIMITED:
+            return wanted or self.trained or 512
         trained = self.trained or 4096
         return min(wanted, trained) if wanted else trained
+
+    def _of_two_stacks(self) -> None:
+        """The shape of an encoder and a decoder: Transformers' families name it in two ways."""
+        encoder = self._first("encoder_layers", "num_layers")
+        decoder = self._first("decoder_layers", "num_decoder_layers") or encoder
+        heads = self._first("decoder_attention_heads", "num_heads") or 1
+        head = self._first("d_kv") or self.hidden // heads
+        self.layers = encoder + decoder
+        # The decoder keeps what it wrote and, in the same shape, what the encoder read.
+        self.position_numbers = 2 * 2 * decoder * heads * head + self.hidden
 
     def _first(self, *names: str) -> int:
         for name in names:

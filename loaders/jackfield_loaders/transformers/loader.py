@@ -23,7 +23,7 @@ SCORES = {"safetensors": 60, "pickle": 40, "gguf": 30}
 
 
 class TransformersLoader(Loader):
-    """Opens causal language models with Transformers."""
+    """Opens causal language models and sequence-to-sequence models with Transformers."""
 
     name: ClassVar[str] = "transformers"
     folders: ClassVar[tuple[str, ...]] = ("safetensors", "pickle")
@@ -31,14 +31,14 @@ class TransformersLoader(Loader):
     extra: ClassVar[str] = "jackfield[transformers]"
 
     def probe(self, files: ModelFiles) -> Match | None:
-        """Folders of causal language models; GGUF files for who asks for this loader."""
+        """Folders of models that write; GGUF files for who asks for this loader."""
         score = SCORES.get(files.format, 0)
         if not score:
             return None
         if files.format == "gguf":
             return Match(score, "Transformers turns GGUF files back into full weights")
         known = facts.Facts(files)
-        if not known.generates:
+        if not (known.generates or known.seq2seq):
             return None
         what = known.architectures[0]
         if known.method:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from jackfield import (
@@ -18,7 +19,16 @@ from jackfield import (
 from jackfield_loaders.transformers.adapters import Adapters
 from jackfield_loaders.transformers.batch import Batch, Row
 from jackfield_loaders.transformers.reply import Reply
-from jackfield_loaders.transformers.sampler import FIELDS, Sampler
+from jackfield_loaders.transformers.sampler import FIELDS, Processor, Sampler
+from jackfield_loaders.transformers.tokens import (
+    adds_bos,
+    bias,
+    encodable,
+    ends_of,
+    refuse_unknown,
+)
+
+CAPABILITIES = frozenset({"completion", "chat", "logits_processors"})
 
 
 class CausalModel(LoadedModel):
@@ -47,31 +57,38 @@ class CausalModel(LoadedModel):
         context = min(n_ctx, trained) if n_ctx and trained else n_ctx
         # A state that is not a plain KV cache cannot be cut and joined row by row.
         alone = bool(getattr(model, "_is_stateful", False))
-        self._batch = Batch(model, 1 if alone else parallel)
+        length = context or trained or 4096
+        self._batch = Batch(model, 1 if alone else parallel, length, stateful=alone)
         self.info = ModelInfo(
             architecture=str(model.config.model_type),
-            context_length=context or trained or 4096,
+            context_length=length,
             trained_context=trained,
             vocabulary=int(text.vocab_size),
             chat_template=_template(tokenizer),
             bos=tokenizer.bos_token or "",
             eos=tokenizer.eos_token or "",
-            adds_bos=_adds_bos(tokenizer),
-            capabilities=frozenset({"completion", "chat", *(["lora"] if takes_adapters else [])}),
+            adds_bos=adds_bos(tokenizer),
+            capabilities=CAPABILITIES | ({"lora"} if takes_adapters else set()),
             sampling_fields=FIELDS,
             parallel=1 if alone else parallel,
         )
-        self._ends = _ends(model, tokenizer)
+        self._ends = ends_of(model, tokenizer)
 
     def complete(self, prompt: Prompt, params: SamplingParams) -> Iterator[Token]:
         """Join the batch at its next step."""
+        return self.complete_processed(prompt, params, ())
+
+    def complete_processed(
+        self, prompt: Prompt, params: SamplingParams, processors: Sequence[Processor]
+    ) -> Iterator[Token]:
+        """The same, with plugins that change the scores of each token first."""
         if prompt.media:
             raise InvalidRequest("This model takes no images or recordings.", param="messages")
         tokens = self._prompt_tokens(prompt.text)
         room = self.info.context_length - len(tokens)
         limit = min(params.max_tokens or room, room)
         ends = frozenset() if params.ignore_eos else self._ends
-        sampler = Sampler(params, self.info.vocabulary, tokens, self._bias(params))
+        sampler = Sampler(params, self.info.vocabulary, tokens, self._bias(params), processors)
         row = Row(tokens, sampler, limit, ends)
         self._batch.add(row)
         return Reply(row, self._batch, self._tokenizer, params)
@@ -79,18 +96,13 @@ class CausalModel(LoadedModel):
     def tokenize(self, text: str, *, special: bool = True) -> list[int]:
         """Token ids by the model's own tokenizer."""
         found = self._tokenizer(
-            _encodable(text), add_special_tokens=False, split_special_tokens=not special
+            encodable(text), add_special_tokens=False, split_special_tokens=not special
         )
         return list(found["input_ids"])
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of token ids."""
-        for token in tokens:
-            if not 0 <= token < self.info.vocabulary:
-                raise InvalidRequest(
-                    f"There is no token {token!r}; the model has tokens 0 to "
-                    f"{self.info.vocabulary - 1}."
-                )
+        refuse_unknown(tokens, self.info.vocabulary)
         return str(self._tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False))
 
     def set_adapters(self, adapters: Sequence[Adapter]) -> None:
@@ -122,34 +134,8 @@ class CausalModel(LoadedModel):
         return tokens
 
     def _bias(self, params: SamplingParams) -> dict[int, float]:
-        """Scores to add by token; banned words are those that one token alone spells."""
-        unknown = [token for token in params.logit_bias if not 0 <= token < self.info.vocabulary]
-        if unknown:
-            raise InvalidRequest(
-                f"logit_bias names token {unknown[0]}; the model has tokens 0 to "
-                f"{self.info.vocabulary - 1}.",
-                param="logit_bias",
-            )
-        # As OpenAI's reference has it, -100 is a ban.
-        bias = {
-            token: float("-inf") if value <= -100 else value
-            for token, value in params.logit_bias.items()
-        }
-        for text in params.banned_strings:
-            bias |= dict.fromkeys(self._spelled(text), float("-inf"))
-        return bias
-
-    def _spelled(self, text: str) -> list[int]:
-        words = {text, text.lower(), text.capitalize(), text.upper()}
-        ways = [self.tokenize(lead + word, special=False) for word in words for lead in ("", " ")]
-        return [tokens[0] for tokens in ways if len(tokens) == 1]
-
-
-def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Tokens that end a reply."""
-    named = model.generation_config.eos_token_id if model.generation_config else None
-    ends = set(named if isinstance(named, list) else [named]) | {tokenizer.eos_token_id}
-    return frozenset(int(one) for one in ends if one is not None)
+        spell = partial(self.tokenize, special=False)
+        return bias(params, self.info.vocabulary, spell)
 
 
 def _template(tokenizer: Any) -> str:
@@ -157,23 +143,3 @@ def _template(tokenizer: Any) -> str:
     if isinstance(template, dict):
         template = template.get("default")
     return template or ""
-
-
-def _adds_bos(tokenizer: Any) -> bool:
-    first = tokenizer.bos_token_id
-    return first is not None and list(tokenizer("a")["input_ids"])[:1] == [first]
-
-
-def _encodable(text: str) -> str:
-    """The text, if it can be written in UTF-8.
-
-    Raises:
-        InvalidRequest: it has half a character.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidRequest(
-            f"The text has half a character at position {error.start}.", hint="Remove it."
-        ) from error
-    return text

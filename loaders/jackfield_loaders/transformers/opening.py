@@ -9,18 +9,20 @@ import logging
 import os
 import sys
 import tempfile
+import warnings
 from importlib.util import find_spec
 from typing import Any
 
 import torch
 import transformers
 
-from jackfield import LoadFailed, ModelFiles
+from jackfield import LoadedModel, LoadFailed, ModelFiles
 from jackfield_loaders.torch_loading import loading, refuse_missing
 from jackfield_loaders.transformers.facts import Facts
 from jackfield_loaders.transformers.memory import DISK
 from jackfield_loaders.transformers.model import CausalModel
 from jackfield_loaders.transformers.options import TransformersOptions
+from jackfield_loaders.transformers.seq2seq import Seq2SeqModel
 
 
 class OffloadedModel(CausalModel):
@@ -44,7 +46,7 @@ class OffloadedModel(CausalModel):
         self._folder.cleanup()
 
 
-def opened(files: ModelFiles, options: TransformersOptions) -> CausalModel:
+def opened(files: ModelFiles, options: TransformersOptions) -> LoadedModel:
     """The model on its device, ready to answer.
 
     Raises:
@@ -55,7 +57,7 @@ def opened(files: ModelFiles, options: TransformersOptions) -> CausalModel:
     torch.set_num_threads(options.threads or torch.get_num_threads())
     transformers.utils.logging.disable_progress_bar()
     # GPTQModel, which opens GPTQ weights, counts on more cores than small computers have.
-    os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(max(1, options.threads)))
+    os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(max(2, options.threads)))
     with contextlib.ExitStack() as undo:
         kept = None
         if options.offload == "disk":
@@ -76,11 +78,17 @@ def _read(files: ModelFiles, options: TransformersOptions, kept: str | None) -> 
         folder, where["gguf_file"] = files.path.parent, files.path.name
     if options.trust_remote_code:
         where["trust_remote_code"] = True
-    with loading(files.path.name, "Transformers", "The model's log says more."):
+    with (
+        loading(files.path.name, "Transformers", "The model's log says more."),
+        warnings.catch_warnings(),
+    ):
+        # Punctuation that Marian's tokenizer then leaves as it is.
+        warnings.filterwarnings("ignore", "Recommended: pip install sacremoses")
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **where)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, **where, **_arguments(files, options, kept)
-        )
+        kind = transformers.AutoModelForCausalLM
+        if Facts(files).seq2seq:
+            kind = transformers.AutoModelForSeq2SeqLM
+        model = kind.from_pretrained(folder, **where, **_arguments(files, options, kept))
     return model.eval(), tokenizer
 
 
@@ -90,29 +98,39 @@ def _whole(
     files: ModelFiles,
     options: TransformersOptions,
     kept: tempfile.TemporaryDirectory[str] | None,
-) -> CausalModel:
+) -> LoadedModel:
     """The model as the pipeline sees it, unless its limits were too low."""
     places = set((getattr(model, "hf_device_map", None) or {}).values())
     if kept is not None and DISK not in places:
         kept.cleanup()
-    if DISK not in places:
-        # What is fetched for each step has no place that an adapter could be put beside.
-        fetched = len(places) > 1 and "cpu" in places
-        usable = find_spec("peft") is not None and not Facts(files).method
-        return CausalModel(
-            model,
-            tokenizer,
-            n_ctx=options.n_ctx,
-            parallel=options.parallel,
-            takes_adapters=usable and not fetched,
-        )
-    if kept is None:
+        kept = None
+    if kept is None and DISK in places:
         limits = ", ".join(f"{device}={size}" for device, size in options.max_memory.items())
         raise LoadFailed(
             f"{files.path.name!r} does not fit within the memory limits {limits!r}.",
             hint="Raise them, or set the load option offload to disk.",
         )
-    return OffloadedModel(model, tokenizer, kept, n_ctx=options.n_ctx, parallel=options.parallel)
+    facts = Facts(files)
+    if facts.seq2seq:
+        if kept is not None:  # what these models compute for themselves is in no file
+            raise LoadFailed(
+                f"{files.path.name!r} reads with an encoder, and such models are not kept on disk.",
+                hint="Leave out the load options max_memory and offload.",
+            )
+        return Seq2SeqModel(
+            model,
+            tokenizer,
+            context=facts.context(options.n_ctx),
+            trained=facts.trained,
+            parallel=options.parallel,
+        )
+    context: dict[str, int] = {"n_ctx": options.n_ctx, "parallel": options.parallel}
+    if kept is not None:
+        return OffloadedModel(model, tokenizer, kept, **context)
+    # What is fetched for each step has no place that an adapter could be put beside.
+    fetched = len(places) > 1 and "cpu" in places
+    usable = find_spec("peft") is not None and not facts.method
+    return CausalModel(model, tokenizer, **context, takes_adapters=usable and not fetched)
 
 
 def _give_back(model: Any, options: TransformersOptions) -> None:

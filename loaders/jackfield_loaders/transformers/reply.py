@@ -69,6 +69,7 @@ class Reply(Iterator[Token]):
             token.top if token else (),
             finish="stop" if finish == "stop" else "length",
             prompt_tokens=len(self._row.prompt),
+            cached_tokens=self._row.cached,
             completion_tokens=self._made,
         )
 

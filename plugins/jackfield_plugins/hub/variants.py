@@ -18,7 +18,7 @@ QUANTIZATION = re.compile(
 PREFERRED = ("Q4_K_M", "Q4_K_S", "Q4_K_L", "Q4_0", "Q4_1", "IQ4_XS", "Q5_K_M", "Q6_K", "Q8_0")
 NO_MODEL = ("mmproj", "imatrix")
 """What other .gguf files are: projectors for pictures, statistics for quantizing."""
-TEXTS = (".json", ".txt", ".jinja", ".model", ".tiktoken", ".md", ".py")
+TEXTS = (".json", ".txt", ".jinja", ".model", ".spm", ".tiktoken", ".md", ".py")
 SUBFOLDER = re.compile(r"\d+_\w+")
 """A folder of a sentence-transformers model, such as ``1_Pooling``."""
 PICKLES = re.compile(r"(pytorch_model|adapter_model|model).*\.(bin|pt|pth)$")
