@@ -1,6 +1,7 @@
 """Fixtures for every test: a clean environment, a data folder of its own, real weights."""
 
 import os
+import signal
 from pathlib import Path
 
 import huggingface_hub.constants  # reads the environment now, before a loader switches it off here
@@ -9,6 +10,8 @@ import pytest
 import parts
 from jackfield.paths import Paths
 
+# Programs that a shell starts in the background ignore Ctrl-C, and so would those of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 assert not huggingface_hub.constants.HF_HUB_OFFLINE
 SET_BY_LOADERS = ("GPTQMODEL_CPU_WORKERS", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM")
 """Which otherwise would be left to the programs that other tests start."""

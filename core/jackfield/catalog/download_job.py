@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -91,6 +92,7 @@ class Job:
             kept=source.resumes,
         )
         self._noted = 0.0
+        self._noting = threading.Lock()
 
     def stopped(self) -> bool:
         """Whether it is to stop."""
@@ -114,8 +116,9 @@ class Job:
         path = models / PARTIAL / self.offer.name / JOB
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(Note(self.download, self.offer)))
-        new.replace(path)
+        with self._noting:  # who pauses it notes that while it is still being fetched
+            new.write_bytes(msgspec.json.encode(Note(self.download, self.offer)))
+            new.replace(path)
 
     def progress(self, tell: Callable[[], None]) -> Progress:
         """Notes progress in the download; the speed is that of the present stage."""

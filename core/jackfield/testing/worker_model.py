@@ -24,12 +24,13 @@ from jackfield.loader import (
     Prompt,
     Token,
 )
+from jackfield.logits import LogitsProcessor, Processing
 from jackfield.sampling import SamplingParams
 from jackfield.vectors import Embeddings, Ranking
 from jackfield.worker.host import Launch, Worker
 from jackfield.worker.log import ModelLog
 from jackfield.worker.memory import resident
-from jackfield.worker.reference import LoaderReference
+from jackfield.worker.reference import LoaderReference, ProcessorReference
 
 Value = TypeVar("Value")
 
@@ -100,6 +101,17 @@ class WorkerModel(LoadedModel):
         """Ask for a reply; an error comes with the first token."""
         return WorkerReply(self._portal, self._worker, prompt, params)
 
+    def complete_processed(
+        self, prompt: Prompt, params: SamplingParams, processors: Sequence[Processing]
+    ) -> WorkerReply:
+        """The same with logits processors, which must be LogitsProcessor objects to be sent."""
+        sent = []
+        for one in processors:
+            if not isinstance(one, LogitsProcessor):
+                raise TypeError(f"{one!r} is not a LogitsProcessor: a worker cannot be given it")
+            sent.append(ProcessorReference.of(one, "tests"))
+        return WorkerReply(self._portal, self._worker, prompt, params, tuple(sent))
+
     def embed(self, texts: Sequence[str], *, dimensions: int = 0) -> Embeddings:
         """A vector for each text."""
         return self._ask(lambda: self._worker.embed(texts, dimensions=dimensions))
@@ -139,11 +151,18 @@ class WorkerReply(Iterator[Token]):
     """A reply out of a worker. ``close`` may be called from any thread."""
 
     def __init__(
-        self, portal: BlockingPortal, worker: Worker, prompt: Prompt, params: SamplingParams
+        self,
+        portal: BlockingPortal,
+        worker: Worker,
+        prompt: Prompt,
+        params: SamplingParams,
+        processors: tuple[ProcessorReference, ...] = (),
     ) -> None:
         self._come: queue.SimpleQueue[Token | Exception | None] = queue.SimpleQueue()
         self._over = False
-        self._task: Future[Any] = portal.start_task_soon(self._read, worker, prompt, params)
+        self._task: Future[Any] = portal.start_task_soon(
+            self._read, worker, prompt, params, processors
+        )
 
     def __next__(self) -> Token:
         if self._over:
@@ -165,10 +184,16 @@ class WorkerReply(Iterator[Token]):
             self._task.result()
         self._come.put(None)
 
-    async def _read(self, worker: Worker, prompt: Prompt, params: SamplingParams) -> None:
+    async def _read(
+        self,
+        worker: Worker,
+        prompt: Prompt,
+        params: SamplingParams,
+        processors: tuple[ProcessorReference, ...],
+    ) -> None:
         end: Exception | None = None
         try:
-            async with aclosing(worker.complete(prompt, params)) as tokens:
+            async with aclosing(worker.complete(prompt, params, processors)) as tokens:
                 async for token in tokens:
                     self._come.put(token)
         except Exception as error:  # noqa: BLE001 - raised again where the reply is read

@@ -40,6 +40,7 @@ class AutoGptqLoader(Loader):
             "transformers==4.46.3",
             "peft<0.14",
             "accelerate==0.34.2",
+            "llguidance>=1.9",
             "numpy>=2",
             "torch==2.13.0",
         )

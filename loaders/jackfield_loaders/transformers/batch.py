@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,83 +23,13 @@ from transformers import DynamicCache
 
 from jackfield import JackfieldError, LoaderError
 from jackfield_loaders.transformers.prefixes import LEAST, Layers, Prefixes, alike
-from jackfield_loaders.transformers.sampler import Choice, Sampler
+from jackfield_loaders.transformers.row import Arrival, Row
+from jackfield_loaders.transformers.sampler import Choice
 
 log = logging.getLogger(__name__)
 
 CHUNK = 512
 """Tokens of prompts that are computed between two steps of the others."""
-
-
-class Row:
-    """One request.
-
-    Attributes:
-        prompt: its token ids.
-        limit: most tokens to choose.
-        ends: tokens that end it.
-        made: tokens chosen so far.
-        cached: tokens of the prompt that were computed before, for another request.
-        cancelled: whoever asked has left.
-        gone: set when it holds no slot any more.
-    """
-
-    def __init__(
-        self, prompt: Sequence[int], sampler: Sampler, limit: int, ends: frozenset[int]
-    ) -> None:
-        self.prompt = list(prompt)
-        self.sampler = sampler
-        self.limit = limit
-        self.ends = ends
-        self.tokens = list(prompt)
-        self.made = 0
-        self.cached = 0
-        self.cancelled = False
-        self.gone = threading.Event()
-        self._choices: queue.SimpleQueue[Choice | JackfieldError | None] = queue.SimpleQueue()
-
-    @property
-    def length(self) -> int:
-        """Positions in the KV cache."""
-        return len(self.prompt) + self.made - 1
-
-    def next(self) -> Choice | None:
-        """Wait for the next choice; None at the end.
-
-        Raises:
-            JackfieldError: the computation failed.
-        """
-        found = self._choices.get()
-        if isinstance(found, JackfieldError):
-            raise found
-        return found
-
-    def take(self, choice: Choice) -> bool:
-        """Note a choice; whether the row goes on."""
-        self.made += 1
-        self.tokens.append(choice.token)
-        self.sampler.accept(choice.token)
-        self._choices.put(choice)
-        return choice.token not in self.ends and self.made < self.limit
-
-    def end(self, error: JackfieldError | None = None) -> None:
-        """Nothing more will come, and the slot is free."""
-        self._choices.put(error)
-        self.gone.set()
-
-
-class Arrival:
-    """A request whose prompt is being computed.
-
-    Attributes:
-        cache: what was computed so far; None: the model makes its own.
-        done: tokens of the prompt in it.
-    """
-
-    def __init__(self, row: Row, cache: Any, done: int) -> None:
-        self.row = row
-        self.cache = cache
-        self.done = done
 
 
 class Batch:
@@ -279,7 +209,9 @@ class Batch:
         )
         arrival.cache = found[self._cache_name]
         arrival.done += len(prompt)
-        return arrival.done < len(row.prompt) or row.take(row.sampler.choose(found.logits[0, -1]))
+        return arrival.done < len(row.prompt) or row.advance(
+            partial(row.sampler.choose, found.logits[0, -1])
+        )
 
     def _keep_prompt(self, arrival: Arrival) -> None:
         """Keep what was computed of a request that goes no further."""
@@ -328,9 +260,11 @@ class Batch:
         going: list[Row] = []
         ended: list[Row] = []
         for number, row in enumerate(rows):
-            plain = row.sampler.plain
-            choice = Choice(best[number], None, ()) if plain else row.sampler.choose(scores[number])
-            (going if row.take(choice) else ended).append(row)
+            if row.sampler.plain:
+                goes_on = row.take(Choice(best[number], None, ()))
+            else:
+                goes_on = row.advance(partial(row.sampler.choose, scores[number]))
+            (going if goes_on else ended).append(row)
         if ended:
             self._keep(going)
 

@@ -17,8 +17,10 @@ from jackfield import (
     Token,
 )
 from jackfield_loaders.transformers.adapters import Adapters
-from jackfield_loaders.transformers.batch import Batch, Row
+from jackfield_loaders.transformers.batch import Batch
+from jackfield_loaders.transformers.constraint import Constraints
 from jackfield_loaders.transformers.reply import Reply
+from jackfield_loaders.transformers.row import Row
 from jackfield_loaders.transformers.sampler import FIELDS, Processor, Sampler
 from jackfield_loaders.transformers.tokens import (
     adds_bos,
@@ -73,6 +75,7 @@ class CausalModel(LoadedModel):
             parallel=1 if alone else parallel,
         )
         self._ends = ends_of(model, tokenizer)
+        self._constraints = Constraints(tokenizer, self.info.vocabulary, self._ends)
 
     def complete(self, prompt: Prompt, params: SamplingParams) -> Iterator[Token]:
         """Join the batch at its next step."""
@@ -88,7 +91,15 @@ class CausalModel(LoadedModel):
         room = self.info.context_length - len(tokens)
         limit = min(params.max_tokens or room, room)
         ends = frozenset() if params.ignore_eos else self._ends
-        sampler = Sampler(params, self.info.vocabulary, tokens, self._bias(params), processors)
+        sampler = Sampler(
+            params,
+            self.info.vocabulary,
+            tokens,
+            self._bias(params),
+            processors,
+            constraint=self._constraints.of(params),
+            spell=lambda token: self.detokenize([token]),
+        )
         row = Row(tokens, sampler, limit, ends)
         self._batch.add(row)
         return Reply(row, self._batch, self._tokenizer, params)

@@ -7,7 +7,8 @@ from typing import Any
 
 from jackfield import Alternative, SamplingParams, Token
 from jackfield_loaders.text import TextStream
-from jackfield_loaders.transformers.batch import Batch, Row
+from jackfield_loaders.transformers.batch import Batch
+from jackfield_loaders.transformers.row import Row
 from jackfield_loaders.transformers.sampler import Choice
 
 BROKEN = "\N{REPLACEMENT CHARACTER}"
@@ -32,7 +33,8 @@ class Reply(Iterator[Token]):
         if choice is None:
             if self._row.cancelled:
                 raise StopIteration
-            return self._last("length" if self._made >= self._row.limit else "stop")
+            cut = self._made >= self._row.limit and not self._row.sampler.over
+            return self._last("length" if cut else "stop")
         self._made += 1
         if choice.token in self._row.ends:
             return self._last("stop")

@@ -95,7 +95,7 @@ class Seq2SeqModel(LoadedModel):
         # What the encoder reads is no part of the reply: to repeat it is no repetition.
         read = self.tokenize(prompt.text) if processors else []
         told = [partial(_with_source, read, one) for one in processors]
-        sampler = Sampler(params, self.info.vocabulary, [], biases, told)
+        sampler = Sampler(params, self.info.vocabulary, [], biases, told, spell=self._spell)
         ends = frozenset() if params.ignore_eos else self._ends
         row = Line(source, sampler, limit, ends, self._start)
         self._batch.add(row)
@@ -111,6 +111,9 @@ class Seq2SeqModel(LoadedModel):
         """The text of token ids."""
         refuse_unknown(tokens, self.info.vocabulary)
         return str(self._tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False))
+
+    def _spell(self, token: int) -> str:
+        return self.detokenize([token])
 
     def close(self) -> None:
         """End the computing thread."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,8 @@ from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from jackfield import LoaderError
-from jackfield_loaders.transformers.batch import Batch, Row
+from jackfield_loaders.transformers.batch import Batch
+from jackfield_loaders.transformers.row import Row
 from jackfield_loaders.transformers.rules import Rules
 from jackfield_loaders.transformers.sampler import Choice, Sampler
 
@@ -166,7 +168,8 @@ class Seq2SeqBatch(Batch):
         group.cache = found[self._cache_name]
         going: list[Row] = []
         for row, logits in zip(group.rows, found.logits[:, -1], strict=True):
-            if row.take(row.sampler.choose(self._rules(row.written, logits))):
+            ruled = self._rules(row.written, logits)
+            if row.advance(partial(row.sampler.choose, ruled)):
                 going.append(row)
         return going
 

@@ -1,15 +1,19 @@
-"""Every sampling parameter reaches the engine: each is tested by what it does to SmolLM2."""
+"""Every sampling parameter takes effect, with each engine alike: by what it does to SmolLM2."""
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jackfield import InvalidRequest, LoadedModel, ModelFiles, Prompt, SamplingParams, Token
+from jackfield.catalog.model import describe
 from jackfield.sampling import SAMPLERS
 from jackfield_loaders.gguf import GgufLoader
 from jackfield_loaders.gguf.options import GgufOptions
+from jackfield_loaders.transformers import TransformersLoader
+from jackfield_loaders.transformers.options import TransformersOptions
 
 FRANCE = "The capital of France is"  # ' Paris', with a probability of 0.77
 COLOUR = "My favourite colour is"  # many continuations, none likelier than 0.12
@@ -37,10 +41,18 @@ class Asker:
         return {self(prompt, seed=seed, **fields) for seed in range(5)}
 
 
-@pytest.fixture(scope="module", params=["xllamacpp", "llama-cpp-python"])
-def ask(request: pytest.FixtureRequest, smollm2_files: ModelFiles) -> Iterator[Asker]:
-    options = GgufOptions(engine=request.param, n_ctx=1024, parallel=2, n_threads=1)
-    model = GgufLoader().load(smollm2_files, options)
+@pytest.fixture(scope="module", params=["xllamacpp", "llama-cpp-python", "transformers"])
+def ask(
+    request: pytest.FixtureRequest, smollm2_files: ModelFiles, smollm2_folder: Path
+) -> Iterator[Asker]:
+    if request.param == "transformers":
+        found = describe(smollm2_folder)
+        assert found is not None
+        small = {"n_ctx": 1024, "parallel": 2, "threads": 1, "device": "cpu", "dtype": "float32"}
+        model = TransformersLoader().load(found.files, TransformersOptions(**small))
+    else:
+        options = GgufOptions(engine=request.param, n_ctx=1024, parallel=2, n_threads=1)
+        model = GgufLoader().load(smollm2_files, options)
     yield Asker(model)
     model.close()
 
@@ -86,7 +98,9 @@ def test_at_its_strictest_a_sampler_is_greedy_at_any_temperature(
 
 def test_typical_p_leaves_only_the_most_typical(ask: Asker) -> None:
     first = {"max_tokens": 1, **OPEN}
-    assert ask.over_seeds(COLOUR, typical_p=0.001, **first) == {" probably"}
+    only = ask.over_seeds(COLOUR, typical_p=0.001, **first)
+    assert len(only) == 1
+    assert only <= {" probably", " lavender"}  # which of them depends on how exactly it computes
     assert len(ask.over_seeds(COLOUR, typical_p=1.0, **first)) > 2
 
 
@@ -151,9 +165,9 @@ def test_mirostat_keeps_the_surprise_that_it_is_told_to(ask: Asker) -> None:
 
 def test_mirostat_adapts_as_fast_as_it_is_told_to(ask: Asker) -> None:
     for version in (1, 2):
-        fields = {"temperature": 1.5, "seed": 1, "mirostat": version, "mirostat_tau": 2.0}
-        still = ask(COLOUR, max_tokens=12, mirostat_eta=0.0, **fields)
-        assert ask(COLOUR, max_tokens=12, mirostat_eta=1.0, **fields) != still
+        fields = {"max_tokens": 12, "mirostat": version, "mirostat_tau": 2.0}
+        still = ask.over_seeds(COLOUR, mirostat_eta=0.0, **fields)
+        assert ask.over_seeds(COLOUR, mirostat_eta=1.0, **fields) != still
 
 
 def test_dynamic_temperature_follows_the_certainty(ask: Asker) -> None:
@@ -207,9 +221,9 @@ def test_max_tokens_ends_the_reply(ask: Asker) -> None:
 
 def test_a_stop_string_split_over_tokens_ends_the_text(ask: Asker) -> None:
     whole = ask(FRANCE, max_tokens=12)
-    at = whole.index("United")
-    tokens = ask.tokens(FRANCE, max_tokens=12, stop=["he Unit", "nowhere"])
-    assert "".join(token.text for token in tokens) == whole[: at - 3]
+    stop = whole[len(whole) // 2 - 3 :][:7]
+    tokens = ask.tokens(FRANCE, max_tokens=12, stop=[stop, "nowhere"])
+    assert "".join(token.text for token in tokens) == whole[: whole.index(stop)]
     assert tokens[-1].finish == "stop"
     assert tokens[-1].prompt_tokens == ask.model.count(FRANCE)
     assert 0 < tokens[-1].completion_tokens < 12
@@ -259,6 +273,7 @@ PERSON = {
         "tags": {"type": "array", "items": {"type": "boolean"}, "maxItems": 2},
     },
     "required": ["name", "kind", "age", "tags"],
+    "additionalProperties": False,
 }
 
 
