@@ -136,7 +136,7 @@ class Preparation:
         if not found or "logits_processors" in self._info.capabilities:
             return found
         owners = ", ".join(repr(one) for one in dict.fromkeys(one.owner for one in found))
-        what = f"What {owners} does to the scores of tokens"
+        what = f"What {owners} would do to the scores of tokens"
         loader = repr(self._model.loader)
         self._trace.dropped.append(f"{what}: the loader {loader} runs no logits processors")
         self._events.append(
