@@ -211,6 +211,7 @@ def _uvicorn(asgi: App, app: Application, ready: Callable[[], None]) -> uvicorn.
         log_config=None,
         access_log=False,
         lifespan="on",
+        http="httptools",  # streams in small pieces, at a fraction of what h11 takes
         proxy_headers=False,  # the gate looks at them itself
         server_header=False,
         timeout_graceful_shutdown=LONGEST_FAREWELL,
