@@ -1,5 +1,6 @@
 """A source of models that does what a test tells it, and downloads from it."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +67,13 @@ def good(folder: Path, progress: object, cancelled: object) -> Path:
 
 def left(paths: Paths) -> list[Path]:
     """All that lies among the models, but for the empty folder where downloads work."""
-    return [path for path in paths.models.rglob("*") if path.name != ".partial"]
+    # os.walk passes over folders that go away meanwhile.
+    return [
+        Path(folder, name)
+        for folder, folders, files in os.walk(paths.models)
+        for name in (*folders, *files)
+        if name != ".partial"
+    ]
 
 
 def nothing_left(paths: Paths) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import parts
-from jackfield import Prompt, SamplingParams, Token
+from jackfield import LoaderError, Prompt, SamplingParams, Token
 from jackfield.catalog.model import describe
 from jackfield_loaders.transformers import TransformersLoader
 from jackfield_loaders.transformers.options import TransformersOptions
@@ -181,6 +181,36 @@ def test_several_requests_join_while_a_long_prompt_is_computed(model):
     for thread in threads:
         thread.join(240)
     assert said == alone
+
+
+def test_without_memory_for_it_nothing_is_kept_and_replies_are_as_ever(model, monkeypatch):
+    def full(*given: object) -> None:
+        raise RuntimeError("out of memory")
+
+    wanted = text(ask(model, STORY + "One day"))
+    model.set_adapters([])
+    monkeypatch.setattr(model._batch._prefixes, "keep", full)
+    for limit in (1, 12):  # a request may end with its prompt
+        ask(model, STORY + "One day", limit=limit)
+        tokens = ask(model, STORY + "One day", limit=limit)
+        assert tokens[-1].cached_tokens == 0
+    assert text(tokens) == wanted
+
+
+def test_what_goes_wrong_in_a_step_is_told_to_all_and_the_next_request_is_answered(
+    model, monkeypatch
+):
+    def broken() -> None:
+        raise ValueError("no such thing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model._batch, "_step", broken)
+        with pytest.raises(LoaderError, match="no such thing"):
+            ask(model, STORY)
+        patch.setattr(model._batch, "_merge", lambda row, cache: broken())
+        with pytest.raises(LoaderError, match="no such thing"):
+            ask(model, STORY)
+    assert text(ask(model, "The capital of France is", limit=2)).startswith(" Paris")
 
 
 def layers(ids: list[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:

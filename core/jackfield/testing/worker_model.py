@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from jackfield.errors import LoaderError
 from jackfield.load_plan import revealed
 from jackfield.loader import (
     Adapter,
@@ -192,8 +193,12 @@ class WorkerReply(Iterator[Token]):
         processors: tuple[ProcessorReference, ...],
     ) -> None:
         end: Exception | None = None
+
+        def fault(owner: str, words: str) -> None:
+            self._come.put(LoaderError(f"A logits processor failed: {words}"))
+
         try:
-            async with aclosing(worker.complete(prompt, params, processors)) as tokens:
+            async with aclosing(worker.complete(prompt, params, processors, fault)) as tokens:
                 async for token in tokens:
                     self._come.put(token)
         except Exception as error:  # noqa: BLE001 - raised again where the reply is read

@@ -46,8 +46,9 @@ class Batch:
     def __init__(self, model: Any, slots: int, context: int, *, stateful: bool = False) -> None:
         self._model = model
         self._slots = slots
-        self._stateful = stateful
-        self._prefixes = Prefixes(0 if stateful else slots * context)
+        # Before version 4.54 of Transformers a cache was one whole too.
+        self._stateful = stateful or not hasattr(DynamicCache(), "layers")
+        self._prefixes = Prefixes(0 if self._stateful else slots * context)
         self._arrival: Arrival | None = None
         self._device = computing_device(model)
         # Transformers renamed it in the course of version 5.
@@ -142,25 +143,23 @@ class Batch:
         budget = CHUNK
         while budget > 0 and (arrival := self._arrival or self._next()) is not None:
             row = arrival.row
-            self._arrival = None
-            if row.cancelled:
-                self._keep_prompt(arrival)
-                row.end()
-                continue
             before = arrival.done
+            goes_on = False
             try:
-                goes_on = self._go_on(arrival, budget)
+                if not row.cancelled:
+                    goes_on = self._go_on(arrival, budget)
             except Exception as error:
                 log.warning("A prompt could not be computed", exc_info=error)
-                row.end(LoaderError(f"The prompt could not be computed: {error}"))
-                continue
+                row.failure = LoaderError(f"The prompt could not be computed: {error}")
             budget -= arrival.done - before
-            if arrival.done < len(row.prompt):
-                self._arrival = arrival
-            elif goes_on:
+            if goes_on and arrival.done < len(row.prompt):
+                continue
+            if goes_on:
                 self._merge(row, arrival.cache)
-            else:
+            elif row.failure is None:
                 self._keep_prompt(arrival)
+            self._arrival = None
+            if not goes_on:
                 row.end()
 
     def _next(self) -> Arrival | None:
@@ -168,14 +167,14 @@ class Batch:
         if self._tasks or not self._waiting or len(self._rows) >= self._slots:
             return None
         row = self._waiting.popleft()
-        if self._stateful:
-            return Arrival(row, None, 0)
-        cache = DynamicCache()
-        shared, layers = self._known(row.prompt[:-1])
-        for number, (keys, values) in enumerate(layers):
-            cache.update(keys, values, number)
-        row.cached = shared
-        return Arrival(row, cache, shared)
+        # Noted first: whatever fails from here on, the request is told.
+        self._arrival = arrival = Arrival(row, None, 0)
+        if not self._stateful:
+            row.cached, layers = self._known(row.prompt[:-1])
+            arrival.cache, arrival.done = DynamicCache(), row.cached
+            for number, (keys, values) in enumerate(layers):
+                arrival.cache.update(keys, values, number)
+        return arrival
 
     def _known(self, tokens: list[int]) -> tuple[int, Layers]:
         """How much of a prompt has a cache, among those that were kept and those in use."""
@@ -218,7 +217,15 @@ class Batch:
         if self._stateful or not arrival.done:
             return
         layers = [(layer.keys, layer.values) for layer in arrival.cache.layers]
-        self._prefixes.keep(arrival.row.prompt[: arrival.done], layers, self._taken)
+        self._remember(arrival.row.prompt[: arrival.done], layers)
+
+    def _remember(self, tokens: list[int], layers: Layers) -> None:
+        """Keep the cache of tokens, if there is memory for it."""
+        try:
+            self._prefixes.keep(tokens, layers, self._taken)
+        except (MemoryError, RuntimeError) as error:  # PyTorch's are RuntimeErrors
+            log.warning("A finished request's cache is not kept: %s", error)
+            self._prefixes.clear()
 
     @property
     def _taken(self) -> int:
@@ -290,9 +297,10 @@ class Batch:
                 layer.values = layer.values[here, :, unused:]
         else:
             self._cache, self._mask = None, self._mask[:0, :0]
-        for row, layers in ended:
-            self._prefixes.keep(row.tokens[: row.length], layers, self._taken)
+        for row, _ in ended:
             row.end()
+        for row, layers in ended:
+            self._remember(row.tokens[: row.length], layers)
 
     def _fail(self, error: LoaderError) -> None:
         rows, self._rows = self._rows, []
