@@ -180,10 +180,12 @@ class Seq2SeqBatch(Batch):
             return
         self._rows = [row for row in self._rows if row in rows]
         self._groups = [group for group in self._groups if any(row in rows for row in group.rows)]
-        for group in self._groups:
-            group.keep(rows)
-        for row in gone:
-            row.end()
+        try:
+            for group in self._groups:
+                group.keep(rows)
+        finally:  # whatever happens, nobody is left waiting
+            for row in gone:
+                row.end()
 
     def _fail(self, error: LoaderError) -> None:
         self._groups = []
