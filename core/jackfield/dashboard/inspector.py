@@ -15,6 +15,7 @@ STEPS = {
     "add_context": "Added context",
     "modify_sampling": "Sampling parameters",
     "transform_prompt": "Rendered prompt",
+    "logits_processors": "Choice of tokens",
     "filter_stream": "Reply as it streamed",
     "transform_reply": "Whole reply",
     "after_turn": "After the turn",

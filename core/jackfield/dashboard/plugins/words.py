@@ -21,6 +21,7 @@ HOOKS: Mapping[str, str] = {
     "add_context": "adds passages for the model to read",
     "modify_sampling": "changes the sampling parameters",
     "transform_prompt": "changes the prompt",
+    "logits_processors": "changes which tokens the model chooses",
     "filter_stream": "changes the reply as it is written",
     "transform_reply": "changes the finished reply",
     "after_turn": "takes note of finished replies",
