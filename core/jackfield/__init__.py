@@ -56,12 +56,13 @@ from jackfield.messages import (
 )
 from jackfield.page import Page
 from jackfield.plugin import API_VERSION, LongText, Plugin, Reach, hookimpl
-from jackfield.sampling import SamplingParams, SamplingPreset
+from jackfield.sampling import SAMPLERS, SamplingParams, SamplingPreset
 from jackfield.templates.template import ChatTemplate
 from jackfield.vectors import Embeddings, Ranking
 
 __all__ = [
     "API_VERSION",
+    "SAMPLERS",
     "Adapter",
     "Alternative",
     "ChatTemplate",

@@ -10,22 +10,9 @@ from typing import Any
 import llama_cpp
 from llama_cpp.llama_grammar import json_schema_to_gbnf
 
-from jackfield import InvalidRequest, SamplingParams
+from jackfield import SAMPLERS, InvalidRequest, SamplingParams
 from jackfield_loaders.gguf.chunks import broken_grammar
 from jackfield_loaders.gguf.sampling import adjusted, constraint
-
-ORDER = (
-    "penalties",
-    "dry",
-    "top_n_sigma",
-    "top_k",
-    "typ_p",
-    "top_p",
-    "min_p",
-    "xtc",
-    "temperature",
-)
-"""The engine's own order."""
 
 MIROSTAT_CANDIDATES = 100
 """Tokens that Mirostat 1 estimates the distribution from, as llama.cpp's programs do."""
@@ -84,7 +71,7 @@ class Sampler:
             self._add(self._mirostat())
             return
         makers = self._makers()
-        for name in self._params.samplers or ORDER:
+        for name in self._params.samplers or SAMPLERS:
             sampler = makers[name]()
             if name in ("penalties", "dry"):
                 for token in seen:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import RepetitionPenaltyLogitsProcessor
 
-from jackfield import InvalidRequest, SamplingParams
+from jackfield import SAMPLERS, InvalidRequest, SamplingParams
 from jackfield_loaders.transformers.chain import Chain, heated
 from jackfield_loaders.transformers.constraint import Constraint
 from jackfield_loaders.transformers.dry import Dry
@@ -17,12 +17,6 @@ from jackfield_loaders.transformers.mirostat import Mirostat
 
 FIELDS = frozenset(SamplingParams.model_fields)
 """Sampling parameters that take effect: all."""
-
-ORDER = (
-    *("penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc"),
-    "temperature",
-)
-"""The samplers' order where the request gives none: llama.cpp's."""
 
 Processor = Callable[[Sequence[int], Any], Any]
 """Changes scores, a numpy array of shape (vocabulary,), given the tokens so far."""
@@ -73,7 +67,7 @@ class Sampler:
             self._random.seed()
         else:
             self._random.manual_seed(params.seed)
-        order = tuple(params.samplers) or ORDER
+        order = tuple(params.samplers) or SAMPLERS
         self._dry = Dry(params, spell) if params.dry_multiplier and "dry" in order else None
         if self._dry is not None:
             for token in seen:
