@@ -86,7 +86,7 @@ def test_a_second_tab_shows_what_the_first_does(
     assert chat.ask("first words") == "first words"
     other = type(chat)(open_tab(chat.page.url), server)
     expect(other.replies.last).to_contain_text("first words")
-    chat.choose_model("teller")
+    chat.choose_model("novelist")
     chat.send("second words")
     expect(other.questions.last).to_contain_text("second words")
     expect(other.stop_button).to_be_visible()
