@@ -61,18 +61,13 @@ class Application:
 
     @classmethod
     def create(
-        cls,
-        paths: Paths | None = None,
-        *,
-        entry_points: Iterable[EntryPoint] | None = None,
-        only: str = "",
+        cls, paths: Paths | None = None, *, entry_points: Iterable[EntryPoint] | None = None
     ) -> Application:
         """Build an application and discover its plugins; nothing is started.
 
         Args:
             paths: the data folder; the user's own if not given.
             entry_points: plugins to discover in place of the installed ones.
-            only: a hook; plugins that are known not to have it are not imported.
 
         Raises:
             SettingsError: the settings file cannot be read.
@@ -87,7 +82,7 @@ class Application:
                 hint="Choose another with --home or the JACKFIELD_HOME variable.",
             ) from error
         app = cls(paths, entry_points=entry_points)
-        app.plugins.discover(only=only)
+        app.plugins.discover()
         return app
 
     @cached_property

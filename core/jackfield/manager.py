@@ -78,16 +78,13 @@ class PluginManager:
 
     # Discovery
 
-    def discover(
-        self, *, load: bool | None = None, again: Container[str] = (), only: str = ""
-    ) -> None:
+    def discover(self, *, load: bool | None = None, again: Container[str] = ()) -> None:
         """Find all plugins and load those that are enabled; new ones appear, gone ones go.
 
         Args:
             load: False only lists them, importing none, so that one can be switched off or
                 uninstalled whatever its import does. Left out: as the last time.
             again: canonical names of distributions whose plugins have changed.
-            only: a hook; plugins that are known not to have it are not imported.
         """
         with self._changing():
             is_running = self._discovered_at > 0
@@ -105,9 +102,7 @@ class PluginManager:
                 self._cards.kill(name, stamp)
             self._cards.save()  # before the next import, which may end the process as well
             for name, group in groups.items():
-                self._life.meet(
-                    name, group, self._cards, load=load, again=again, probe=is_running, only=only
-                )
+                self._life.meet(name, group, self._cards, load=load, again=again, probe=is_running)
             self._save_cards()
 
     def register(

@@ -11,7 +11,6 @@ import msgspec
 from jackfield import toml_file
 from jackfield.errors import SettingsError
 from jackfield.plugin import Reach
-from jackfield.plugin_marks import Marks
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,7 +19,6 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         stamp: of the version it was, see :class:`jackfield.discovery.Found`.
         killed: its import ended the process.
-        marks: of the code that it was, if it was loaded and its hooks are known.
     """
 
     stamp: str
@@ -31,7 +29,6 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hooks: tuple[str, ...] = ()
     config_schema: dict[str, Any] = msgspec.field(default_factory=dict)
     killed: bool = False
-    marks: Marks = Marks()
 
 
 class Cards:

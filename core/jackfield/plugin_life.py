@@ -57,7 +57,6 @@ class PluginLife:
         load: bool,
         again: Container[str],
         probe: bool,
-        only: str = "",
     ) -> None:
         """Take up a plugin that was found, unless it is here as it was found.
 
@@ -66,7 +65,6 @@ class PluginLife:
             load: import it if it is wanted.
             again: canonical names of distributions whose plugins have changed.
             probe: try the import of one that was never seen in another process first.
-            only: a hook; one that is known not to have it is not imported.
         """
         chosen = self._settings.value.choices.get(f"plugin:{name}")
         found = next((one for one in group if one.owner == chosen), group[0])
@@ -88,12 +86,10 @@ class PluginLife:
         entry.card = cards.get(name, found.stamp)
         if self.is_wanted(entry):
             entry.state = "enabled"
-            if load and not (only and entry.lacks(only)):
+            if load:
                 if probe and (entry.card is None or changed):
                     self.probe(entry)
                 self.start(entry)
-                if only and only not in entry.hooks:
-                    self._loading.mark(entry)
 
     def probe(self, entry: Entry) -> None:
         """Find out in another process whether a plugin's import ends the process it runs in."""

@@ -17,7 +17,6 @@ from jackfield.import_guard import ImportGuard
 from jackfield.paths import Paths
 from jackfield.plugin import Plugin, PluginContext
 from jackfield.plugin_cards import Card
-from jackfield.plugin_marks import Marks, marks_of
 from jackfield.plugin_options import PluginOptions
 from jackfield.plugin_record import Entry
 from jackfield.quarantine import checked_class, explain
@@ -29,7 +28,6 @@ class PluginLoading:
     """Imports, checks and makes plugins, each on its own."""
 
     def __init__(self, paths: Paths, settings: SettingsStore, options: PluginOptions) -> None:
-        self._began = time.time()
         self.guard = ImportGuard(paths.home)
         self._sockets = Sockets()
         self._paths = paths
@@ -46,7 +44,6 @@ class PluginLoading:
             config: options to save first.
         """
         entry.clear()
-        before = entry.card
         try:
             with self._guarded(entry):
                 plugin = self._made(entry, plugin_class, config)
@@ -62,18 +59,7 @@ class PluginLoading:
             entry.plugin = plugin
             entry.state = "enabled"
             assert entry.card is not None  # made when its class was looked at
-            hooks = tuple(sorted(entry.hooks))
-            # of other code perhaps, and then they do not fit: only a mix would be wrong
-            marks = before.marks if before is not None and before.hooks == hooks else Marks()
-            entry.card = msgspec.structs.replace(entry.card, hooks=hooks, marks=marks)
-
-    def mark(self, entry: Entry) -> None:
-        """Note on the card of a running plugin what code it is, unless that stands there."""
-        if entry.found is None or entry.kind is None or entry.card is None or not entry.plugin:
-            return
-        if not entry.card.marks.fit(entry.found):
-            marks = marks_of(entry.kind, entry.found, self._began)
-            entry.card = msgspec.structs.replace(entry.card, marks=marks)
+            entry.card = msgspec.structs.replace(entry.card, hooks=tuple(sorted(entry.hooks)))
 
     def unload(self, entry: Entry) -> None:
         """Unplug the plugin of an entry, if it has one."""

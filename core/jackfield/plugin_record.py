@@ -110,17 +110,6 @@ class Entry:
             and self.reason != "rivals"
         )
 
-    def lacks(self, hook: str) -> bool:
-        """Whether the plugin, as it is on disk now, is known not to implement a hook."""
-        return (
-            self.found is not None
-            and self.card is not None
-            and not self.card.killed
-            and not self.rivals
-            and hook not in self.card.hooks
-            and self.card.marks.fit(self.found)
-        )
-
     def set_aside(self, error: str, advice: str, reason: str = "") -> None:
         """Take it out of use, saying why and what to do."""
         self.state = "set aside"

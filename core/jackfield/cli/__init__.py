@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from jackfield.cli.door import Door
-from jackfield.cli.overview import is_overview, outline
 from jackfield.errors import JackfieldError
 
 if TYPE_CHECKING:
@@ -36,10 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 when it worked, 1 when it failed, 2 for a usage mistake."""
     door = Door(sys.argv[1:] if arguments is None else arguments)
     try:
-        cli = _typer(door)
-        if is_overview(door.words):
-            outline(cli)
-        typer.main.get_command(cli)(door.words, prog_name="jackfield")
+        typer.main.get_command(_typer(door))(door.words, prog_name="jackfield")
     except JackfieldError as error:
         sys.exit(door.report(error))
     except KeyboardInterrupt:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
-from jackfield.cli.overview import COMMANDS_HOOK, is_overview
 from jackfield.errors import JackfieldError
 from jackfield.paths import Paths
 
@@ -105,8 +104,7 @@ class Door:
         from jackfield.application import Application
 
         try:
-            only = COMMANDS_HOOK if is_overview(self.words) else ""
-            self._app = Application.create(self.paths, only=only)
+            self._app = Application.create(self.paths)
         except JackfieldError as error:
             self._error = error
 
