@@ -305,7 +305,8 @@ class Downloads:
         with self._lock:
             del self._threads[job.download.id]
             if job.download.state == "paused" and job.stop == "cancel":  # it came too late
-                with workplace(self._models, job.offer.name):
+                with workplace(self._models, job.offer.name) as place:
+                    place.clear()
                     job.end("cancelled")
             elif job.download.state == "paused":  # what is kept is listed from its note
                 del self._jobs[job.download.id]
@@ -379,6 +380,7 @@ class Downloads:
         if download.model:
             job.end("done")
         elif job.stop == "cancel":
+            place.clear()  # so that nothing is left when that is said
             job.end("cancelled")
         elif job.stop == "pause" or (error and not isinstance(error, Exception)):
             job.end("paused" if download.kept else "cancelled")

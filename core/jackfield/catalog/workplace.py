@@ -29,6 +29,10 @@ class Workplace(msgspec.Struct):
     folder: Path
     kept: bool = False
 
+    def clear(self) -> None:
+        """Remove the folder with all that has arrived."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
 
 @contextlib.contextmanager
 def workplace(models: Path, name: str, *, fresh: bool = True) -> Iterator[Workplace]:
@@ -58,12 +62,12 @@ def workplace(models: Path, name: str, *, fresh: bool = True) -> Iterator[Workpl
     place = Workplace(partial / name)
     try:
         if fresh:
-            shutil.rmtree(place.folder, ignore_errors=True)
+            place.clear()
         place.folder.mkdir(exist_ok=True)
         yield place
     finally:
         if not place.kept:
-            shutil.rmtree(place.folder, ignore_errors=True)
+            place.clear()
         (partial / f"{name}.lock").unlink(missing_ok=True)
         lock.release()
 
