@@ -137,7 +137,7 @@ class SamplingParams(BaseModel):
         -1.0,
         "candidates",
         "Keeps tokens whose logit lies within this many standard deviations of the best. "
-        "-1 turns it off.",
+        "0 or less turns it off.",
         ge=-1,
         le=10,
         source="Tang et al. 2024, arXiv:2411.07641",
@@ -314,6 +314,12 @@ class SamplingParams(BaseModel):
         if unknown:
             raise ValueError(f"unknown sampler {unknown[0]!r}; there are: {', '.join(SAMPLERS)}")
         return value
+
+    @field_validator("top_n_sigma")
+    @classmethod
+    def _off(cls, value: float) -> float:
+        """One value for what has no effect, so that it is seen to be neutral."""
+        return value if value > 0 else -1.0
 
     def changed(self) -> dict[str, Any]:
         """The explicitly set fields whose value is not neutral: what a loader must honour."""

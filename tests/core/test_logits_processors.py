@@ -40,6 +40,10 @@ class Fails(LogitsProcessor):
         scores[:] = 0
         if self.how == "raises":
             raise RuntimeError("nothing works")
+        if self.how == "exits":
+            raise SystemExit(3)
+        if self.how == "infinite":
+            scores[0] = float("inf")
         if self.how == "bans all":
             scores[:] = float("-inf")
         if self.how == "not a number":
@@ -120,6 +124,8 @@ def test_a_model_without_them_says_so_and_answers() -> None:
     ("how", "words"),
     [
         ("raises", "RuntimeError: nothing works"),
+        ("exits", "SystemExit: 3"),
+        ("infinite", "an infinite score"),
         ("bans all", "no token"),
         ("not a number", "no token"),
         ("too short", "instead of an array of shape"),

@@ -270,6 +270,8 @@ def test_a_parameter_that_the_loader_lacks_is_refused_unless_it_is_neutral(
     assert error.details == {"param": "min_p", "loader": "fake"}
     assert "'min_p'" in error.message
     assert text_of(answer(bench.app, sampling=SamplingParams(min_p=0.0, mirostat=0))) == "hi"
+    for off in (-1, 0):  # as llama.cpp has it
+        assert text_of(answer(bench.app, sampling=SamplingParams(top_n_sigma=off))) == "hi"
 
 
 def test_the_dashboard_is_told_of_a_parameter_that_was_left_out(bench: Workbench) -> None:

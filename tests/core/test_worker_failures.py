@@ -17,6 +17,7 @@ from jackfield.sampling import SamplingParams
 from jackfield.worker.ending import ending_in_words
 from jackfield.worker.host import Worker
 from jackfield.worker.memory import Limits
+from leaving_loader import LeavingLoader
 from worker_bench import launch, run, said, tokens, until, working
 
 HOST = """
@@ -89,6 +90,17 @@ def test_a_model_that_grew_after_loading_is_ended_at_its_limit(tmp_path: Path) -
             worker.limits = Limits(worker=50_000_000)
             with pytest.raises(WorkerDied, match=r"50\.0 MB are allowed"):
                 await asked
+
+    run(main())
+
+
+def test_a_request_that_would_end_the_process_fails_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with working(tmp_path, loader=LeavingLoader()) as worker:
+            for asked in (said(worker), worker.tokenize("x")):
+                with pytest.raises(LoaderError, match="SystemExit: 3"):
+                    await asyncio.wait_for(asked, 20)
+            assert await worker.detokenize([1])
 
     run(main())
 

@@ -13,6 +13,7 @@ from jackfield.catalog.gguf import read_gguf
 from jackfield_loaders.gguf import GgufLoader
 from jackfield_loaders.gguf.options import GgufOptions, adapter
 from jackfield_loaders.gguf.processor import threads
+from jackfield_loaders.gguf.sampling import adjusted, biases
 
 ENGINES = ("xllamacpp", "llama-cpp-python")
 FRANCE = "The capital of France is"
@@ -199,3 +200,9 @@ def test_a_prompt_that_begins_with_bos_gets_no_second(
     finally:
         model.close()
     assert counts == [6, 6]
+
+
+def test_an_empty_ban_bans_nothing_and_no_deviations_are_all():
+    params = SamplingParams(banned_strings=["", "a"], top_n_sigma=0)
+    assert biases(params, 300, lambda text: [len(text)]) == {1: -1e9}
+    assert adjusted(params, 512).top_n_sigma <= 0

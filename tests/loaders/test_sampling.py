@@ -82,7 +82,6 @@ def test_without_a_seed_texts_differ(ask: Asker) -> None:
         {"top_p": 0.0},
         {"top_p": 0.01},
         {"min_p": 1.0},
-        {"top_n_sigma": 0.0},
         {"top_n_sigma": 0.01},
         {"mirostat": 1, "mirostat_tau": 0.0},
         {"mirostat": 2, "mirostat_tau": 0.0},

@@ -156,14 +156,15 @@ def test_a_banned_word_is_not_said(model):
 def test_top_k_of_one_and_top_p_of_nothing_are_greedy(model):
     prompt = "My favourite animal is the"
     greedy = text(model, prompt)
-    for sampling in ({"top_k": 1}, {"top_p": 0.0}, {"min_p": 1.0}, {"top_n_sigma": 0.0}):
+    for sampling in ({"top_k": 1}, {"top_p": 0.0}, {"min_p": 1.0}, {"top_n_sigma": 1e-3}):
         params = SamplingParams(temperature=1.5, max_tokens=8, **sampling)
         said = "".join(token.text for token in model.complete(Prompt(prompt), params))
         assert said == greedy, sampling
 
 
 def test_code_of_the_models_own_is_not_run_unless_granted(files):
-    config = {**files.metadata["config"], "auto_map": {"AutoModelForCausalLM": "evil.Model"}}
+    config = {**files.metadata["config"], "model_type": "evil"}
+    config["auto_map"] = {"AutoModelForCausalLM": "evil.Model"}
     strange = msgspec.structs.replace(files, metadata={**files.metadata, "config": config})
     with pytest.raises(LoadFailed, match="Python code of its own") as refused:
         LOADER.load(strange, TransformersOptions(device="cpu"))
@@ -208,6 +209,23 @@ def test_a_models_own_code_runs_only_where_it_was_granted(files, tmp_path: Path)
     with WorkerModel(LOADER, strange, granted) as model:
         assert "Paris" in text(model, "The capital of France is")
     assert witness.read_text() == "ran"
+
+
+def test_code_beside_a_model_that_transformers_knows_is_not_run(files, tmp_path: Path):
+    folder, witness = tmp_path / "llama", tmp_path / "witness"
+    shutil.copytree(files.path, folder)
+    writes = f"from pathlib import Path\nPath({str(witness)!r}).write_text('ran')\n"
+    (folder / "own.py").write_text(writes + OWN_CODE)
+    for name, entry in {
+        "config.json": {"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.OwnCausalLM"},
+        "tokenizer_config.json": {"AutoTokenizer": ["own.OwnTokenizer", "own.OwnTokenizer"]},
+    }.items():
+        saved = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**saved, "auto_map": entry}))
+    options = TransformersOptions(n_ctx=128, parallel=1, device="cpu", dtype="float32", threads=1)
+    with WorkerModel(LOADER, files_of(folder), options) as model:
+        assert "Paris" in text(model, "The capital of France is")
+    assert not witness.exists()
 
 
 def test_a_model_in_the_cache_of_the_hub_opens_by_the_name_of_its_repository(files, tmp_path: Path):

@@ -14,7 +14,7 @@ import parts
 from jackfield import InvalidRequest, LoadFailed, Prompt, SamplingParams, Token
 from jackfield.catalog.model import describe
 from jackfield_loaders.transformers import TransformersLoader
-from jackfield_loaders.transformers.chain import heated
+from jackfield_loaders.transformers.chain import Chain, heated
 from jackfield_loaders.transformers.constraint import Constraints
 from jackfield_loaders.transformers.dry import Dry, repeated
 from jackfield_loaders.transformers.mirostat import Mirostat
@@ -180,3 +180,14 @@ def test_a_tokenizer_that_cannot_be_held_to_a_grammar_is_named(field):
 def test_a_temperature_of_nothing_but_a_hair_is_greedy(model):
     hot = ask(model, temperature=1e-6, top_k=0, seed=1)
     assert text(hot) == text(ask(model))
+
+
+def test_no_deviations_from_the_best_leave_all_candidates():
+    scores = torch.arange(8.0)
+    for off in (-1.0, 0.0):
+        # A copy that a plugin changed was not checked.
+        params = SamplingParams(min_p=0, top_p=1, top_k=0, temperature=5).model_copy(
+            update={"top_n_sigma": off}
+        )
+        chain = Chain(params, ("top_n_sigma", "temperature"), {}, torch.Generator().manual_seed(0))
+        assert len({chain.choose(scores) for _ in range(200)}) == 8

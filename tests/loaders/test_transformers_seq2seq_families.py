@@ -13,7 +13,7 @@ import tokenizers
 import torch
 import transformers
 
-from jackfield import LoadFailed, ModelFiles, Prompt, SamplingParams, Token
+from jackfield import LoaderError, LoadFailed, ModelFiles, Prompt, SamplingParams, Token
 from jackfield_loaders.transformers import TransformersLoader
 from jackfield_loaders.transformers.options import TransformersOptions
 from memory_meter import files_of
@@ -181,3 +181,29 @@ def test_a_model_that_does_not_say_where_to_start_is_refused(tmp_path: Path):
         (tmp_path / name).write_text(json.dumps(settings))
     with pytest.raises(LoadFailed, match="decoder_start_token_id"):
         LOADER.load(files, options())
+
+
+def test_its_end_token_ends_a_reply_that_names_it_as_a_stop_string(tmp_path: Path):
+    model = LOADER.load(random_model(tmp_path, "t5"), options())
+    forced = {"logit_bias": {1: 100}, "ignore_eos": True, "max_tokens": 5}
+    try:
+        assert list(begin(model, "A calm sea.", **forced))[-1].finish == "length"
+        *_, last = begin(model, "A calm sea.", stop=["</s>"], **forced)
+        assert (last.finish, last.completion_tokens) == ("stop", 1)
+    finally:
+        model.close()
+
+
+def test_one_that_would_end_the_process_while_it_is_read_fails_alone(tmp_path: Path, monkeypatch):
+    def leave(row: Any) -> None:
+        raise SystemExit(3)
+
+    model = LOADER.load(random_model(tmp_path, "t5"), options())
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(model._batch, "_encoded", leave)
+            with pytest.raises(LoaderError, match="could not be read"):
+                list(begin(model, "A calm sea."))
+        assert list(begin(model, "A calm sea.", max_tokens=3))
+    finally:
+        model.close()

@@ -184,7 +184,7 @@ class Child:
                     self._send_tokens(request, request.iterator)
             finally:
                 close(request.iterator)
-        except Exception as error:  # noqa: BLE001 - a loader's own code ran
+        except BaseException as error:  # noqa: BLE001 - a loader's own code ran, or a panic of Rust
             self._failed(order.id, error)
         else:
             self._outlet.send(frames.Ended(order.id))
@@ -211,7 +211,7 @@ class Child:
     def _answer(self, order: frames.Question) -> None:
         try:
             self._outlet.send(frames.Result(order.id, self._asked(order)))
-        except Exception as error:  # noqa: BLE001 - a loader's own code ran
+        except BaseException as error:  # noqa: BLE001 - a loader's own code ran, or a panic of Rust
             self._failed(order.id, error)
 
     def _asked(self, order: frames.Question) -> object:
@@ -231,7 +231,7 @@ class Child:
                 model.set_adapters(order.adapters)
                 return None
 
-    def _failed(self, number: int, error: Exception) -> None:
+    def _failed(self, number: int, error: BaseException) -> None:
         if not isinstance(error, JackfieldError):
             log.error("Request %d failed", number, exc_info=error)
         self._outlet.send(packed(error, number, otherwise=LoaderError))

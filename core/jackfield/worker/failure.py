@@ -8,7 +8,7 @@ from jackfield.worker.frames import Failed
 
 
 def packed(
-    error: Exception, request: int, *, otherwise: type[JackfieldError], who: str = "The loader"
+    error: BaseException, request: int, *, otherwise: type[JackfieldError], who: str = "The loader"
 ) -> Failed:
     """An error as a frame; one that is not Jackfield's becomes an ``otherwise`` of ``who``."""
     if isinstance(error, JackfieldError):

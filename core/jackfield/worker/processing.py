@@ -40,7 +40,7 @@ class Guarded:
                 self._processor = self._reference.resolve()
                 self._processor.begin(self._model, tuple(tokens))
             return _checked(self._processor(tokens, scores), scores)
-        except Exception as error:
+        except BaseException as error:  # SystemExit, or a panic of Rust
             log.exception("A logits processor of plugin %r failed", self._reference.owner)
             self._failed = True
             self._report(f"{type(error).__name__}: {error}")
@@ -52,11 +52,13 @@ def _checked(found: Any, scores: Any) -> Any:
 
     Raises:
         TypeError: it is no array of the scores' shape.
-        ValueError: it bans every token, or has a score that is not a number.
+        ValueError: it bans every token, or has a score that is infinite or not a number.
     """
     if getattr(found, "shape", None) != scores.shape:
         raise TypeError(f"it returned {found!r:.80} instead of an array of shape {scores.shape}")
     best = found.max()
+    if best == float("inf"):
+        raise ValueError("it gave a token an infinite score, with which no choice can be made")
     if best != best or best == float("-inf"):
         raise ValueError("it left no token that can be chosen")
     return found.astype(scores.dtype, copy=False)

@@ -99,8 +99,6 @@ def adjusted(params: SamplingParams, context: int) -> SamplingParams:
     for name in ("repeat_last_n", "dry_penalty_last_n"):
         if getattr(params, name) < 0:
             change[name] = context
-    if params.top_n_sigma == 0:
-        change["top_n_sigma"] = 1e-6  # 0 would switch it off, instead of leaving only the best
     if params.mirostat == 1:
         change["mirostat_tau"] = min(params.mirostat_tau, MOST_SURPRISE)
     return params.model_copy(update=change) if change else params
@@ -123,7 +121,7 @@ def biases(params: SamplingParams, vocabulary: int, bans: Bans) -> dict[int, flo
                 f"logit_bias names token {token!r}; the model has tokens 0 to {vocabulary - 1}.",
                 param="logit_bias",
             )
-    for text in params.banned_strings:
+    for text in filter(None, params.banned_strings):
         bias |= dict.fromkeys(bans(text), -1e9)
     return bias
 

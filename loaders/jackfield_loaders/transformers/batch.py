@@ -25,6 +25,7 @@ from jackfield import JackfieldError, LoaderError
 from jackfield_loaders.transformers.prefixes import LEAST, Layers, Prefixes, alike
 from jackfield_loaders.transformers.row import Arrival, Row
 from jackfield_loaders.transformers.sampler import Choice
+from jackfield_loaders.transformers.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,7 @@ class Batch:
     def __init__(self, model: Any, slots: int, context: int, *, stateful: bool = False) -> None:
         self._model = model
         self._slots = slots
-        # Before version 4.54 of Transformers a cache was one whole too.
-        self._stateful = stateful or not hasattr(DynamicCache(), "layers")
+        self._stateful = stateful
         self._prefixes = Prefixes(0 if self._stateful else slots * context)
         self._arrival: Arrival | None = None
         self._device = computing_device(model)
@@ -56,19 +56,19 @@ class Batch:
         self._cache_name = "cache" if "cache" in known else "past_key_values"
         self._changed = threading.Condition()
         self._waiting: deque[Row] = deque()
-        self._tasks: deque[Callable[[], None]] = deque()
+        self._tasks: deque[Task] = deque()
         self._rows: list[Row] = []
         self._cache: Any = None
         self._mask = torch.zeros((0, 0), dtype=torch.long, device=self._device)
         self._closed = False
+        self._unusable = "The model is being unloaded."
         self._thread = threading.Thread(target=self._work, name="batch", daemon=True)
         self._thread.start()
 
     def add(self, row: Row) -> None:
         """Let a request join at the next step."""
         with self._changed:
-            if self._closed:
-                raise LoaderError("The model is being unloaded.")
+            self._refuse_if_closed()
             self._waiting.append(row)
             self._changed.notify()
 
@@ -85,24 +85,17 @@ class Batch:
         Raises:
             JackfieldError: what the task raised.
         """
-        done = threading.Event()
-        failures: list[JackfieldError] = []
 
-        def run() -> None:
-            try:
-                task()
-            except JackfieldError as error:
-                failures.append(error)
-            finally:
-                self._prefixes.clear()
-                done.set()
+        def fresh() -> None:
+            self._prefixes.clear()
+            task()
 
+        asked = Task(fresh)
         with self._changed:
-            self._tasks.append(run)
+            self._refuse_if_closed()
+            self._tasks.append(asked)
             self._changed.notify()
-        done.wait()
-        if failures:
-            raise failures[0]
+        asked.wait()
 
     def close(self) -> None:
         """End the thread; requests that run end with an error."""
@@ -111,15 +104,27 @@ class Batch:
             self._changed.notify()
         self._thread.join()
 
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise LoaderError(self._unusable)
+
     def _work(self) -> None:
-        with torch.inference_mode():
-            while self._wait():
-                try:
-                    self._round()
-                except Exception as error:
-                    log.exception("A step failed")
-                    self._fail(LoaderError(f"The computation failed: {error}"))
-        self._fail(LoaderError("The model is being unloaded."))
+        try:
+            with torch.inference_mode():
+                while self._wait():
+                    try:
+                        self._round()
+                    except BaseException as error:  # a panic of Rust is no Exception
+                        log.exception("A step failed")
+                        self._fail(LoaderError(f"The computation failed: {error}"))
+        finally:
+            with self._changed:
+                if not self._closed:
+                    self._unusable = "The model has stopped computing: load it again."
+                self._closed = True
+            while self._tasks:
+                self._tasks.popleft().end(LoaderError(self._unusable))
+            self._fail(LoaderError(self._unusable))
 
     def _wait(self) -> bool:
         with self._changed:
@@ -132,7 +137,7 @@ class Batch:
         self._keep([row for row in self._rows if not row.cancelled])
         if self._tasks and not self._arrival:
             if not self._rows:
-                self._tasks.popleft()()
+                self._tasks.popleft().run()
         else:
             self._join()
         if self._rows:
@@ -148,6 +153,8 @@ class Batch:
             try:
                 if not row.cancelled:
                     goes_on = self._go_on(arrival, budget)
+            except JackfieldError as error:
+                row.failure = error
             except Exception as error:
                 log.warning("A prompt could not be computed", exc_info=error)
                 row.failure = LoaderError(f"The prompt could not be computed: {error}")
@@ -206,7 +213,13 @@ class Batch:
             logits_to_keep=1,
             **{self._cache_name: arrival.cache},
         )
-        arrival.cache = found[self._cache_name]
+        arrival.cache = found.get(self._cache_name)
+        if arrival.cache is None:
+            raise LoaderError(
+                f"Models of the kind {self._model.config.model_type!r} keep no KV cache that "
+                "Jackfield can use.",
+                hint="Choose another model, or this one as a GGUF file.",
+            )
         arrival.done += len(prompt)
         return arrival.done < len(row.prompt) or row.advance(
             partial(row.sampler.choose, found.logits[0, -1])
@@ -280,32 +293,38 @@ class Batch:
         if len(rows) == len(self._rows):
             return
         places = [number for number, row in enumerate(self._rows) if row in rows]
+        # The cache of a row whose choice failed has a position that no token was chosen for.
         ended = [
-            (row, [] if self._stateful else self._layers(number, row, row.length))
+            (row, [] if self._stateful or row.failure else self._layers(number, row, row.length))
             for number, row in enumerate(self._rows)
             if row not in rows
         ]
         self._rows = rows
-        if rows:
-            index = torch.tensor(places, device=self._device)
-            self._mask = self._mask[index]
-            unused = int((self._mask == 0).all(0).sum())  # filling is all on the left
-            self._mask = self._mask[:, unused:]
-            for layer in self._cache.layers:
-                here = index.to(layer.keys.device)  # layers may be spread over graphics cards
-                layer.keys = layer.keys[here, :, unused:]
-                layer.values = layer.values[here, :, unused:]
-        else:
-            self._cache, self._mask = None, self._mask[:0, :0]
-        for row, _ in ended:
-            row.end()
+        try:
+            self._cut(places)
+        finally:  # whatever happens, nobody is left waiting
+            for row, _ in ended:
+                row.end()
         for row, layers in ended:
-            self._remember(row.tokens[: row.length], layers)
+            if layers:
+                self._remember(row.tokens[: row.length], layers)
+
+    def _cut(self, places: list[int]) -> None:
+        """Leave these rows of the cache, and no filling that all of them have."""
+        if not places:
+            self._cache, self._mask = None, self._mask[:0, :0]
+            return
+        index = torch.tensor(places, device=self._device)
+        self._mask = self._mask[index]
+        unused = int((self._mask == 0).all(0).sum())  # filling is all on the left
+        self._mask = self._mask[:, unused:]
+        for layer in self._cache.layers:
+            here = index.to(layer.keys.device)  # layers may be spread over graphics cards
+            layer.keys = layer.keys[here, :, unused:]
+            layer.values = layer.values[here, :, unused:]
 
     def _fail(self, error: LoaderError) -> None:
         rows, self._rows = self._rows, []
-        self._cache, self._mask = None, self._mask[:0, :0]
-        self._prefixes.clear()
         if self._arrival is not None:
             rows.append(self._arrival.row)
             self._arrival = None
@@ -314,6 +333,8 @@ class Batch:
             self._waiting.clear()
         for row in rows:
             row.end(error)
+        self._cache, self._mask = None, self._mask[:0, :0]
+        self._prefixes.clear()
 
 
 def computing_device(model: Any) -> torch.device:

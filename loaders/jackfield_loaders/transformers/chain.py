@@ -59,7 +59,7 @@ class Chain:
         if params.min_p > 0:
             self._warpers["min_p"] = MinPLogitsWarper(params.min_p)
         own = {
-            "top_n_sigma": (params.top_n_sigma >= 0, self._near_the_best),
+            "top_n_sigma": (params.top_n_sigma > 0, self._near_the_best),
             "top_k": (params.top_k > 0, self._best),
             "xtc": (params.xtc_probability > 0 and params.xtc_threshold <= 0.5, self._surprising),
             "temperature": (True, self._heated),

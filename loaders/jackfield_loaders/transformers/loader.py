@@ -56,7 +56,7 @@ class TransformersLoader(Loader):
     def load(self, files: ModelFiles, options: TransformersOptions) -> LoadedModel:
         """Refuse what was not granted, then open the model."""
         known = facts.Facts(files)
-        if known.own_code and not options.trust_remote_code:
+        if known.own_code and not options.trust_remote_code and not _is_known(known.kind):
             raise LoadFailed(
                 f"{files.path.name!r} wants to run Python code of its own on this computer.",
                 hint="If you trust its author, set the load option trust_remote_code.",
@@ -69,3 +69,10 @@ class TransformersLoader(Loader):
         from jackfield_loaders.transformers.opening import opened
 
         return opened(files, options)
+
+
+def _is_known(kind: str) -> bool:
+    """Whether Transformers has code of its own for a kind of model, and needs none beside it."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    return kind in CONFIG_MAPPING_NAMES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from jackfield import (
 )
 from jackfield_loaders.transformers.adapters import Adapters
 from jackfield_loaders.transformers.batch import Batch
+from jackfield_loaders.transformers.caches import is_whole
 from jackfield_loaders.transformers.constraint import Constraints
 from jackfield_loaders.transformers.reply import Reply
 from jackfield_loaders.transformers.row import Row
@@ -28,6 +30,7 @@ from jackfield_loaders.transformers.tokens import (
     encodable,
     ends_of,
     refuse_unknown,
+    special_among,
 )
 
 CAPABILITIES = frozenset({"completion", "chat", "logits_processors"})
@@ -54,11 +57,13 @@ class CausalModel(LoadedModel):
         self._model = model
         self._adapters = Adapters(model) if takes_adapters else None
         self._tokenizer = tokenizer
+        # Whether special tokens are plain text is a setting of the tokenizer, not of a call.
+        self._tokenizing = threading.Lock()
         text = model.config.get_text_config()
         trained = int(getattr(text, "max_position_embeddings", 0) or 0)
         context = min(n_ctx, trained) if n_ctx and trained else n_ctx
-        # A state that is not a plain KV cache cannot be cut and joined row by row.
-        alone = bool(getattr(model, "_is_stateful", False))
+        # A state that is one whole cannot be cut and joined row by row.
+        alone = is_whole(model)
         length = context or trained or 4096
         self._batch = Batch(model, 1 if alone else parallel, length, stateful=alone)
         self.info = ModelInfo(
@@ -91,6 +96,7 @@ class CausalModel(LoadedModel):
         room = self.info.context_length - len(tokens)
         limit = min(params.max_tokens or room, room)
         ends = frozenset() if params.ignore_eos else self._ends
+        ends |= special_among(params.stop, self._tokenizer, self.tokenize)
         sampler = Sampler(
             params,
             self.info.vocabulary,
@@ -102,13 +108,15 @@ class CausalModel(LoadedModel):
         )
         row = Row(tokens, sampler, limit, ends)
         self._batch.add(row)
-        return Reply(row, self._batch, self._tokenizer, params)
+        return Reply(row, self._batch, self._tokenizer, params, after=tokens)
 
     def tokenize(self, text: str, *, special: bool = True) -> list[int]:
         """Token ids by the model's own tokenizer."""
-        found = self._tokenizer(
-            encodable(text), add_special_tokens=False, split_special_tokens=not special
-        )
+        text = encodable(text)
+        with self._tokenizing:
+            found = self._tokenizer(
+                text, add_special_tokens=False, split_special_tokens=not special
+            )
         return list(found["input_ids"])
 
     def detokenize(self, tokens: Sequence[int]) -> str:

@@ -72,12 +72,14 @@ def opened(files: ModelFiles, options: TransformersOptions) -> LoadedModel:
 
 def _read(files: ModelFiles, options: TransformersOptions, kept: str | None) -> tuple[Any, Any]:
     """The model and its tokenizer; ``kept`` is a folder for weights on disk."""
-    where: dict[str, Any] = {"local_files_only": True}
+    # Said in any case: asked for nothing, Transformers may find code and ask the terminal.
+    where: dict[str, Any] = {
+        "local_files_only": True,
+        "trust_remote_code": options.trust_remote_code,
+    }
     folder = files.path
     if files.format == "gguf":
         folder, where["gguf_file"] = files.path.parent, files.path.name
-    if options.trust_remote_code:
-        where["trust_remote_code"] = True
     with (
         loading(files.path.name, "Transformers", "The model's log says more."),
         warnings.catch_warnings(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jackfield import Alternative, SamplingParams, Token
@@ -12,16 +12,30 @@ from jackfield_loaders.transformers.row import Row
 from jackfield_loaders.transformers.sampler import Choice
 
 BROKEN = "\N{REPLACEMENT CHARACTER}"
+LOOK_BACK = 32
+"""Tokens of a prompt among which one is looked for that has a text."""
 
 
 class Reply(Iterator[Token]):
-    """Iterates over the tokens of one request; :meth:`close` may be called from any thread."""
+    """Iterates over the tokens of one request; :meth:`close` may be called from any thread.
 
-    def __init__(self, row: Row, batch: Batch, tokenizer: Any, params: SamplingParams) -> None:
+    Args:
+        after: the tokens that the reply's text goes on from; none: it begins a text.
+    """
+
+    def __init__(
+        self,
+        row: Row,
+        batch: Batch,
+        tokenizer: Any,
+        params: SamplingParams,
+        *,
+        after: Sequence[int] = (),
+    ) -> None:
         self._row = row
         self._batch = batch
         self._params = params
-        self._words = Words(tokenizer)
+        self._words = Words(tokenizer, after)
         self._text = TextStream(params.stop)
         self._made = 0
         self._over = False
@@ -81,13 +95,17 @@ class Words:
 
     A tokenizer may spell a token differently at the beginning of a text, so each piece is the
     difference between two decodings that begin at the same, earlier token.
+
+    Args:
+        after: the tokens that the text goes on from, as far as it does.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, after: Sequence[int] = ()) -> None:
         self._tokenizer = tokenizer
-        self._tokens: list[int] = []
+        self._after = self._end_of(after)
+        self._tokens = [*self._after]
         self._begin = 0
-        self._read = 0
+        self._read = len(self._tokens)
 
     def add(self, token: int) -> str:
         """The text that this token completes, "" while a character is not whole."""
@@ -107,11 +125,24 @@ class Words:
 
     def one(self, token: int) -> str:
         """The text of a token by itself, special ones included."""
-        return str(self._tokenizer.decode([token], clean_up_tokenization_spaces=False))
+        before = self._decoded(self._after, special=True)
+        now = self._decoded([*self._after, token], special=True)
+        if now.startswith(before):
+            return now[len(before) :]
+        return self._decoded([token], special=True)  # a part of a character
 
-    def _decoded(self, tokens: list[int]) -> str:
+    def _end_of(self, tokens: Sequence[int]) -> list[int]:
+        """The last of these tokens that have a text of whole characters, special ones left out."""
+        for size in range(1, min(len(tokens), LOOK_BACK) + 1):
+            last = list(tokens[-size:])
+            text = self._decoded(last)
+            if text and BROKEN not in text:
+                return last
+        return []
+
+    def _decoded(self, tokens: Sequence[int], *, special: bool = False) -> str:
         return str(
             self._tokenizer.decode(
-                tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+                list(tokens), skip_special_tokens=not special, clean_up_tokenization_spaces=False
             )
         )

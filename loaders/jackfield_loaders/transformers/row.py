@@ -70,13 +70,14 @@ class Row:
     def advance(self, choose: Callable[[], Choice]) -> bool:
         """Choose a token; whether the row goes on. A failure is this row's alone."""
         try:
-            choice = choose()
+            return self.take(choose())
         except JackfieldError as error:
             self.failure = error
-        except Exception as error:
+        except BaseException as error:  # of a processor, or a panic of Rust
             log.warning("A token could not be chosen", exc_info=error)
-            self.failure = LoaderError(f"A token could not be chosen: {error}")
-        return self.failure is None and self.take(choice)
+            reason = str(error) or type(error).__name__
+            self.failure = LoaderError(f"A token could not be chosen: {reason}")
+        return False
 
     def end(self, error: JackfieldError | None = None) -> None:
         """Nothing more will come, and the slot is free."""

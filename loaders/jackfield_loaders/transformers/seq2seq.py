@@ -27,6 +27,7 @@ from jackfield_loaders.transformers.tokens import (
     encodable,
     ends_of,
     refuse_unknown,
+    special_among,
 )
 
 LAST_MESSAGE = (
@@ -97,6 +98,7 @@ class Seq2SeqModel(LoadedModel):
         told = [partial(_with_source, read, one) for one in processors]
         sampler = Sampler(params, self.info.vocabulary, [], biases, told, spell=self._spell)
         ends = frozenset() if params.ignore_eos else self._ends
+        ends |= special_among(params.stop, self._tokenizer, partial(self._spelled, special=True))
         row = Line(source, sampler, limit, ends, self._start)
         self._batch.add(row)
         return Reply(row, self._batch, self._tokenizer, params)
@@ -134,9 +136,13 @@ class Seq2SeqModel(LoadedModel):
             )
         return tokens
 
-    def _spelled(self, text: str) -> list[int]:
-        """Token ids of a text to write, special tokens as plain text."""
-        return self._ids(text_target=text, add_special_tokens=False, split_special_tokens=True)
+    def _spelled(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids of a text to write; special tokens are plain text unless they are asked for."""
+        return self._ids(
+            text_target=encodable(text),
+            add_special_tokens=False,
+            split_special_tokens=not special,
+        )
 
     def _ids(self, text: str | None = None, **how: Any) -> list[int]:
         with self._tokenizing:

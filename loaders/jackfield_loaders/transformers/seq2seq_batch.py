@@ -124,7 +124,7 @@ class Seq2SeqBatch(Batch):
             try:
                 group = self._encoded(row)
                 goes_on = self._chosen(group)
-            except Exception as error:
+            except BaseException as error:  # a panic of Rust is no Exception
                 log.warning("A text could not be read", exc_info=error)
                 row.end(LoaderError(f"The text could not be read: {error}"))
                 continue

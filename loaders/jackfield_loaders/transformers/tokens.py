@@ -49,6 +49,27 @@ def refuse_unknown(tokens: Sequence[int], vocabulary: int) -> None:
             )
 
 
+def special_among(
+    texts: Sequence[str], tokenizer: Any, tokenize: Callable[[str], list[int]]
+) -> frozenset[int]:
+    """The special tokens that one of these texts spells, which the text of a reply never has.
+
+    Args:
+        tokenize: token ids of a text, special tokens among them.
+    """
+    if not texts:
+        return frozenset()
+    added = tokenizer.added_tokens_decoder.items()
+    special = {*tokenizer.all_special_ids, *(number for number, one in added if one.special)}
+    found: set[int] = set()
+    for text in filter(None, texts):
+        tokens = tokenize(text)
+        # What is unknown has a special token too, which no text spells.
+        if len(tokens) == 1 and tokens[0] in special and tokenizer.decode(tokens) == text.strip():
+            found.add(tokens[0])
+    return frozenset(found)
+
+
 def bias(
     params: SamplingParams, vocabulary: int, tokenize: Callable[[str], list[int]]
 ) -> dict[int, float]:
@@ -71,7 +92,7 @@ def bias(
         token: float("-inf") if value <= -100 else value
         for token, value in params.logit_bias.items()
     }
-    for text in params.banned_strings:
+    for text in filter(None, params.banned_strings):
         words = {text, text.lower(), text.capitalize(), text.upper()}
         ways = [tokenize(lead + word) for word in words for lead in ("", " ")]
         alone = [tokens[0] for tokens in ways if len(tokens) == 1]
