@@ -7,6 +7,7 @@ import sys
 
 import psutil
 import pytest
+from safetensors import safe_open
 
 import parts
 from installation import Installation, until
@@ -17,6 +18,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 whole, cut = sys.argv[1:]
 AutoModelForCausalLM.from_pretrained(whole, num_hidden_layers=2).save_pretrained(cut)
 AutoTokenizer.from_pretrained(whole).save_pretrained(cut)
+"""
+
+HALVE = """\
+import sys
+from transformers import AutoModelForCausalLM, AutoTokenizer
+whole, halved = sys.argv[1:]
+AutoModelForCausalLM.from_pretrained(whole).bfloat16().save_pretrained(halved)
+AutoTokenizer.from_pretrained(whole).save_pretrained(halved)
 """
 
 
@@ -65,6 +74,24 @@ def test_a_killed_run_leaves_no_model_and_the_next_one_makes_it(installation):
     assert "4" in model["quantization"]
     assert model["size"] < listed(installation)["cut"]["size"] / 2
 
+    answer = installation.run("run", "short", "Once", "--max-tokens", "3", "--temperature", "0")
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_a_model_in_bfloat16_keeps_that_where_it_is_not_quantized(installation, cut):
+    halved = installation.paths.models / "halved"
+    command = [sys.executable, "-c", HALVE, str(cut), str(halved)]
+    subprocess.run(command, check=True, capture_output=True)
+    done = installation.run("quantize", "halved", "--name", "short", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    made = installation.paths.models / "short"
+    assert json.loads((made / "config.json").read_text())["dtype"] == "bfloat16"
+    with safe_open(made / "model.safetensors", "pt") as weights:
+        types = {name: weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118
+    assert "lm_head.weight" not in types  # it is one with the embeddings still
+    assert types.pop("model.embed_tokens.weight") == "BF16"
+    assert {of for name, of in types.items() if name.endswith("norm.weight")} == {"BF16"}
+    assert {of for name, of in types.items() if name.endswith(".qweight")} == {"I32"}
     answer = installation.run("run", "short", "Once", "--max-tokens", "3", "--temperature", "0")
     assert answer.returncode == 0, answer.stderr
 

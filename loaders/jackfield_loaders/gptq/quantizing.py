@@ -47,13 +47,28 @@ def main() -> None:
     tell(stage="quantizing", done=0, total=layers)
     model.quantize(told["texts"], batch_size=1)
     tell(stage="saving")
-    # What is not quantized, the embeddings above all, would take twice the room in float32.
     stored = AutoConfig.from_pretrained(source, local_files_only=True).dtype
-    half = stored if stored in (torch.float16, torch.bfloat16) else torch.float16
-    model.model.to(half)
-    model.model.config.dtype = half
+    _shorten(model.model, stored if stored in (torch.float16, torch.bfloat16) else torch.float16)
     model.save(str(target))
     AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(target)
+
+
+def _shorten(model: Any, dtype: Any) -> None:
+    """Keep in 16 bits what is not quantized, the embeddings above all, and would be float32.
+
+    Layers that are quantized stay as they are: GPTQModel has some of them on disk already.
+    """
+    from gptqmodel.nn_modules.qlinear import BaseQuantLinear
+    from torch.nn import Parameter
+
+    short: dict[Any, Parameter] = {}  # a tied one stays tied
+    for module in model.modules():
+        if not isinstance(module, BaseQuantLinear):
+            for name, one in list(module.named_parameters(recurse=False)):
+                if one not in short:
+                    short[one] = Parameter(one.detach().to(dtype), requires_grad=False)
+                setattr(module, name, short[one])
+    model.config.dtype = dtype
 
 
 class Layers:
