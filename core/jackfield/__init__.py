@@ -8,6 +8,9 @@ from pydantic import Field, SecretStr
 from jackfield.catalog.file_source import FileSource
 from jackfield.catalog.source import Fetched, ModelSource, Offer, RemoteFile
 from jackfield.catalog.transfer import Retries
+from jackfield.character import Character, LoreEntry
+from jackfield.chat_parts import ChatAction, ChatLook, ChatView, ComposerPart
+from jackfield.documents import Document, DocumentReader, Section, reader_for
 from jackfield.errors import (
     DiskFull,
     DownloadError,
@@ -39,6 +42,7 @@ from jackfield.logits import LogitsProcessor
 from jackfield.machine import Device, Machine, MemoryEstimate
 from jackfield.messages import (
     Alternative,
+    AudioEvent,
     DoneEvent,
     ErrorEvent,
     Event,
@@ -51,13 +55,29 @@ from jackfield.messages import (
     SourceEvent,
     TextEvent,
     TextPart,
+    ToolCallEvent,
+    ToolCallPart,
+    ToolResultEvent,
+    ToolResultPart,
     UsageEvent,
     message,
 )
-from jackfield.page import Page
+from jackfield.page import Page, Routes
 from jackfield.plugin import API_VERSION, LongText, Plugin, Reach, hookimpl
 from jackfield.sampling import SAMPLERS, SamplingParams, SamplingPreset
+from jackfield.speech import (
+    Sound,
+    SpeechRecognizer,
+    SpeechSynthesizer,
+    SpokenSegment,
+    SpokenWord,
+    Transcript,
+    Voice,
+)
 from jackfield.templates.template import ChatTemplate
+from jackfield.tool import Tool, ToolCallParser, ToolDefinition, tool
+from jackfield.tool_schema import any_call
+from jackfield.translation import Translator
 from jackfield.vectors import Embeddings, Ranking
 
 __all__ = [
@@ -65,9 +85,17 @@ __all__ = [
     "SAMPLERS",
     "Adapter",
     "Alternative",
+    "AudioEvent",
+    "Character",
+    "ChatAction",
+    "ChatLook",
     "ChatTemplate",
+    "ChatView",
+    "ComposerPart",
     "Device",
     "DiskFull",
+    "Document",
+    "DocumentReader",
     "DoneEvent",
     "DownloadError",
     "Embeddings",
@@ -87,6 +115,7 @@ __all__ = [
     "LoaderError",
     "LogitsProcessor",
     "LongText",
+    "LoreEntry",
     "Machine",
     "Match",
     "MediaPart",
@@ -111,16 +140,36 @@ __all__ = [
     "RemoteFile",
     "ReplacedEvent",
     "Retries",
+    "Routes",
     "SamplingParams",
     "SamplingPreset",
     "SecretStr",
+    "Section",
     "Settled",
+    "Sound",
     "SourceEvent",
+    "SpeechRecognizer",
+    "SpeechSynthesizer",
+    "SpokenSegment",
+    "SpokenWord",
     "TextEvent",
     "TextPart",
     "Token",
+    "Tool",
+    "ToolCallEvent",
+    "ToolCallParser",
+    "ToolCallPart",
+    "ToolDefinition",
+    "ToolResultEvent",
+    "ToolResultPart",
+    "Transcript",
+    "Translator",
     "TurnRefused",
     "UsageEvent",
+    "Voice",
+    "any_call",
     "hookimpl",
     "message",
+    "reader_for",
+    "tool",
 ]

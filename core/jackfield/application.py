@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
     from jackfield.conversations import Conversations
+    from jackfield.embedding import Embedding
     from jackfield.engine import Engine
     from jackfield.jobs import Jobs
     from jackfield.model_settings import SavedSettings
@@ -133,6 +134,13 @@ class Application:
             self.traces,
             self.settings,
         )
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        """Embeddings and rankings by models."""
+        from jackfield.embedding import Embedding
+
+        return Embedding(self.engine, self.catalog)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
     from jackfield.application import Application
     from jackfield.catalog.source import ModelSource
+    from jackfield.character import Character
+    from jackfield.chat_parts import ChatAction, ChatLook, ComposerPart
+    from jackfield.documents import DocumentReader
     from jackfield.loader import Loader, ModelInfo
     from jackfield.logits import LogitsProcessor
-    from jackfield.messages import Event, Passage
-    from jackfield.page import Page
+    from jackfield.messages import Event, Message, Passage
+    from jackfield.page import Page, Routes
     from jackfield.pipeline import Turn
     from jackfield.sampling import SamplingParams, SamplingPreset
+    from jackfield.speech import SpeechRecognizer, SpeechSynthesizer
     from jackfield.templates.template import ChatTemplate
+    from jackfield.tool import Tool, ToolCallParser
     from jackfield.trace import Trace
+    from jackfield.translation import Translator
 
 # Supply
 
@@ -54,6 +60,41 @@ def jackfield_sampling_presets() -> Sequence[SamplingPreset]:  # type: ignore[em
     """Named sets of sampling parameters. Called when plugins change. Since 1.0."""
 
 
+@hookspec
+def jackfield_characters() -> Sequence[Character]:  # type: ignore[empty-body]
+    """Characters that a model can play. Called whenever they are listed or used. Since 1.0."""
+
+
+@hookspec
+def jackfield_tools() -> Sequence[Tool]:  # type: ignore[empty-body]
+    """Tools that a model can call. Called for each turn with tools: answers at once. Since 1.0."""
+
+
+@hookspec
+def jackfield_tool_call_parsers() -> Sequence[ToolCallParser]:  # type: ignore[empty-body]
+    """How families of models write calls of tools. Called when plugins change. Since 1.0."""
+
+
+@hookspec
+def jackfield_document_readers() -> Sequence[DocumentReader]:  # type: ignore[empty-body]
+    """What reads files as text. Called when plugins change. Since 1.0."""
+
+
+@hookspec
+def jackfield_speech_synthesizers() -> Sequence[SpeechSynthesizer]:  # type: ignore[empty-body]
+    """Engines that speak. Called when plugins change. Since 1.0."""
+
+
+@hookspec
+def jackfield_speech_recognizers() -> Sequence[SpeechRecognizer]:  # type: ignore[empty-body]
+    """Engines that understand speech. Called when plugins change. Since 1.0."""
+
+
+@hookspec
+def jackfield_translators() -> Sequence[Translator]:  # type: ignore[empty-body]
+    """Engines that translate. Called when plugins change. Since 1.0."""
+
+
 # Surface
 
 
@@ -71,8 +112,29 @@ def jackfield_commands(cli: typer.Typer, app: Application) -> None:
 
 
 @hookspec
-def jackfield_routes() -> APIRouter | None:
-    """HTTP routes, mounted under ``/api/plugins/<name>``. Called when it is enabled. Since 1.0."""
+def jackfield_routes() -> APIRouter | Routes | None:
+    """HTTP routes. Called when the plugin is enabled. Since 1.0.
+
+    A router is mounted under ``/api/plugins/<name>``; ``Routes`` lie where they say.
+    """
+
+
+@hookspec
+def jackfield_composer() -> Sequence[ComposerPart]:  # type: ignore[empty-body]
+    """Extras beside the input box of the Chat page. Called on each run of the page. Since 1.0."""
+
+
+@hookspec
+def jackfield_chat_actions() -> Sequence[ChatAction]:  # type: ignore[empty-body]
+    """Things to do with a message of a chat. Called on each run of the page. Since 1.0."""
+
+
+@hookspec
+def jackfield_chat_look(options: Mapping[str, Any]) -> ChatLook | None:
+    """How the one who answers is shown in a chat. Called on each run of the page. Since 1.0.
+
+    ``options`` are what the chat says to this plugin. The first plugin that answers is followed.
+    """
 
 
 # Turn, in the order of their calls
@@ -81,6 +143,17 @@ def jackfield_routes() -> APIRouter | None:
 @hookspec
 def jackfield_before_turn(turn: Turn) -> None:
     """A turn begins. May change ``turn``, or raise TurnRefused to decline it. Since 1.0."""
+
+
+@hookspec
+def jackfield_transform_messages(
+    messages: Sequence[Message], turn: Turn
+) -> Sequence[Message] | None:
+    """Change the conversation as the model will read it, its model being loaded. Since 1.0.
+
+    What is saved of the chat stays as it is. ``turn.info`` tells what the model can do. There are
+    as many messages of the user afterwards as before, and the last stays the last.
+    """
 
 
 @hookspec

@@ -8,14 +8,11 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jackfield import discovery, surface
-from jackfield.catalog.source import ModelSource
+from jackfield import discovery
 from jackfield.errors import InvalidRequest, PluginConflict, PluginError
 from jackfield.implementations import Implementations
-from jackfield.loader import Loader
-from jackfield.page import Page
 from jackfield.page_check import known_icons
 from jackfield.paths import Paths
 from jackfield.plugin import Plugin
@@ -25,22 +22,15 @@ from jackfield.plugin_life import PluginLife
 from jackfield.plugin_loading import PluginLoading
 from jackfield.plugin_options import PluginOptions
 from jackfield.plugin_record import Conflict, Entry, PluginRecord, record_of
-from jackfield.sampling import SamplingPreset
 from jackfield.settings_store import SettingsStore
+from jackfield.supplied import Supplied
 from jackfield.supply import Supply
-from jackfield.templates.template import ChatTemplate
 from jackfield.turn_plugins import Implementation, TurnPlugins
-
-if TYPE_CHECKING:
-    import typer
-    from fastapi import APIRouter
-
-    from jackfield.application import Application
 
 CARDS = "plugin-cards.json"
 
 
-class PluginManager:
+class PluginManager(Supplied):
     """Everything the rest of the program knows of plugins; nothing else calls a hook.
 
     What runs is a snapshot that is replaced whole, so that turns go on while another thread
@@ -252,37 +242,6 @@ class PluginManager:
             self._settings.set(("choices", what), owner)
             if what.startswith("plugin:"):
                 self.discover()
-
-    # Typed calls
-
-    def loaders(self) -> dict[str, Loader]:
-        """Loaders by name."""
-        return self._supplied().get("loader")
-
-    def model_sources(self) -> dict[str, ModelSource]:
-        """Sources of models by name."""
-        return self._supplied().get("source")
-
-    def chat_templates(self) -> dict[str, ChatTemplate]:
-        """Named chat templates by name."""
-        return self._supplied().get("template")
-
-    def sampling_presets(self) -> dict[str, SamplingPreset]:
-        """Sampling presets by name."""
-        return self._supplied().get("preset")
-
-    def pages(self) -> list[tuple[str, Page]]:
-        """Pages of plugins, each with its plugin's name; those that could not be shown are not."""
-        return self._supplied().pages()
-
-    def commands(self, cli: typer.Typer, app: Application) -> None:
-        """Let plugins add their commands to those that are there."""
-        surface.add_commands(cli, app, self._live.get("commands", ()))
-
-    def routes(self) -> list[tuple[str, APIRouter]]:
-        """Routes of plugins, each with its plugin's name."""
-        self._follow_settings()
-        return surface.routes(self._live.get("routes", ()))
 
     def life(self, hook: str, **values: Any) -> None:
         """Tell every enabled plugin of a change: ``started``, ``stopped``, ``model_loaded``..."""

@@ -42,22 +42,38 @@ class ToolCallPart(msgspec.Struct, tag="tool_call", frozen=True):
 
 
 class ToolResultPart(msgspec.Struct, tag="tool_result", frozen=True):
-    """What a called tool answered."""
+    """What a called tool answered.
+
+    Attributes:
+        error: the call failed or was refused; ``text`` says why.
+        seconds: how long it took.
+    """
 
     call_id: str
     text: str
+    name: str = ""
+    error: bool = False
+    seconds: float = 0.0
 
 
 Part: TypeAlias = TextPart | MediaPart | ToolCallPart | ToolResultPart
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One message of a conversation; ``reasoning`` is what a model thought before it spoke."""
+    """One message of a conversation.
+
+    A reply in which tools were called holds its texts, calls and results in their order.
+
+    Attributes:
+        reasoning: what a model thought before it spoke.
+        extras: what plugins keep with a reply, by plugin.
+    """
 
     role: Role
     parts: tuple[Part, ...] = ()
     name: str = ""
     reasoning: str = ""
+    extras: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -127,6 +143,40 @@ class SourceEvent(msgspec.Struct, tag="source", frozen=True):
     passage: Passage
 
 
+class ToolCallEvent(msgspec.Struct, tag="tool_call", frozen=True):
+    """The model calls a tool.
+
+    Attributes:
+        title: the tool's, for the user.
+        asks: the call waits for the user's approval.
+        client: the tool is the client's, which has to run it and send the result.
+    """
+
+    call: ToolCallPart
+    title: str = ""
+    asks: bool = False
+    client: bool = False
+
+
+class ToolResultEvent(msgspec.Struct, tag="tool_result", frozen=True):
+    """A called tool has answered, failed, or was not allowed to run."""
+
+    result: ToolResultPart
+
+
+class AudioEvent(msgspec.Struct, tag="audio", frozen=True):
+    """A piece of the reply as sound, to be played after those before it.
+
+    Attributes:
+        data: a whole file.
+        text: what it says.
+    """
+
+    media_type: str
+    data: bytes
+    text: str = ""
+
+
 class NoticeEvent(msgspec.Struct, tag="notice", frozen=True):
     """Something the user should know: history cut, a plugin failed, a model being loaded."""
 
@@ -181,6 +231,9 @@ Event: TypeAlias = (
     TextEvent
     | ReasoningEvent
     | SourceEvent
+    | ToolCallEvent
+    | ToolResultEvent
+    | AudioEvent
     | NoticeEvent
     | UsageEvent
     | ReplacedEvent

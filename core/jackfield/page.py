@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from jackfield.application import Application
 
 
@@ -25,3 +27,16 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     url_path: str
     icon: str
     draw: Callable[[Application], None]
+
+
+class Routes(msgspec.Struct, frozen=True, kw_only=True):
+    """HTTP routes at paths of their own.
+
+    Attributes:
+        router: a ``fastapi.APIRouter`` with whole paths. Each lies below one of ``paths``.
+        paths: e.g. ``/api/collections`` or ``/v1/audio``; below ``/v1`` an API key opens them,
+            below ``/api`` the admin key. None may be one of Jackfield's own or another plugin's.
+    """
+
+    router: APIRouter
+    paths: tuple[str, ...]

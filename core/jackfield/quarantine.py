@@ -19,6 +19,7 @@ from jackfield.plugin import API_VERSION, Plugin, PluginConfig, Reach
 PREFIX = "jackfield_"
 TURN_HOOKS = (
     "before_turn",
+    "transform_messages",
     "transform_input",
     "add_context",
     "modify_sampling",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jackfield.catalog.source import ModelSource
+from jackfield.character import Character
+from jackfield.documents import DocumentReader
 from jackfield.loader import Loader
-from jackfield.page import Page
 from jackfield.page_check import wrong_page
 from jackfield.plugin_record import Conflict
 from jackfield.sampling import SamplingPreset
+from jackfield.speech import SpeechRecognizer, SpeechSynthesizer
 from jackfield.templates.template import ChatTemplate
+from jackfield.tool import NAME, Tool, ToolCallParser
+from jackfield.translation import Translator
 from jackfield.turn_plugins import Implementation
 
 HOOKS: Mapping[str, str] = {
@@ -20,8 +25,32 @@ HOOKS: Mapping[str, str] = {
     "template": "chat_templates",
     "preset": "sampling_presets",
     "page": "pages",
+    "character": "characters",
+    "tool": "tools",
+    "parser": "tool_call_parsers",
+    "reader": "document_readers",
+    "synthesizer": "speech_synthesizers",
+    "recognizer": "speech_recognizers",
+    "translator": "translators",
 }
 """Kind of thing to the hook that supplies it."""
+
+TYPES: Mapping[str, type] = {
+    "source": ModelSource,
+    "template": ChatTemplate,
+    "preset": SamplingPreset,
+    "character": Character,
+    "tool": Tool,
+    "parser": ToolCallParser,
+    "reader": DocumentReader,
+    "synthesizer": SpeechSynthesizer,
+    "recognizer": SpeechRecognizer,
+    "translator": Translator,
+}
+"""Kind of thing to its type; pages and loaders are looked at more closely."""
+
+ASKED_ANEW = frozenset({"page", "character", "tool"})
+"""Kinds that change while plugins stay the same."""
 
 Offers = dict[str, dict[str, Any]]
 """Name to owner to thing."""
@@ -49,24 +78,22 @@ class Supply:
 
     def get(self, kind: str) -> dict[str, Any]:
         """Things of a kind by name; those that several offer only once one was chosen."""
+        return self._chosen(self._offers(kind), kind)
+
+    def _chosen(self, offers: Offers, kind: str) -> dict[str, Any]:
         chosen = self._choices()
         things = {}
-        for name, owners in self._offers(kind).items():
+        for name, owners in offers.items():
             owner = chosen.get(f"{kind}:{name}", "") if len(owners) > 1 else next(iter(owners))
             if owner in owners:
                 things[name] = owners[owner]
         return things
 
-    def pages(self) -> list[tuple[str, Page]]:
-        """Pages with their plugins' names, asked for anew each time."""
-        self._kept.pop("page", None)
-        shown = self.get("page").values()
-        owners = {
-            id(page): owner
-            for many in self._offers("page").values()
-            for owner, page in many.items()
-        }
-        return [(owners[id(page)], page) for page in shown]
+    def owned(self, kind: str) -> list[tuple[str, Any]]:
+        """Things of a kind with their plugins' names."""
+        offers = self._offers(kind)
+        owners = {id(thing): owner for many in offers.values() for owner, thing in many.items()}
+        return [(owners[id(thing)], thing) for thing in self._chosen(offers, kind).values()]
 
     def conflicts(self) -> list[Conflict]:
         """Names that several plugins offer."""
@@ -95,7 +122,8 @@ class Supply:
                     one.note(HOOKS[kind], f"it offers the {kind} {name!r} twice")
                     continue
                 offers.setdefault(name, {})[one.plugin] = thing
-        self._kept[kind] = offers
+        if kind not in ASKED_ANEW:
+            self._kept[kind] = offers
         return offers
 
 
@@ -116,10 +144,13 @@ def _named(kind: str, given: Any, icons: frozenset[str]) -> tuple[str, Any]:
             raise TypeError(f"{given!r} is not a class derived from jackfield.Loader, nor one made")
         thing: Any = given() if is_class else given
     else:
-        wanted = {"source": ModelSource, "template": ChatTemplate, "preset": SamplingPreset}[kind]
+        wanted = TYPES[kind]
         if not isinstance(given, wanted):
             raise TypeError(f"{given!r} is not a jackfield.{wanted.__name__}")
         thing = given
-    if not isinstance(thing.name, str) or not thing.name:
+    name = thing.id if kind == "character" else thing.name
+    if not isinstance(name, str) or not name:
         raise TypeError(f"{given!r} has no name")
-    return thing.name, thing
+    if kind == "tool" and not re.fullmatch(NAME, name):
+        raise TypeError(f"{name!r} is no name of a tool: letters, digits, _ and -, at most 64")
+    return name, thing

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from jackfield.chat_parts import ChatLook
+from jackfield.page import Routes
 from jackfield.turn_plugins import Implementation
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from jackfield.application import Application
+
+T = TypeVar("T")
 
 
 def add_commands(
@@ -51,17 +55,47 @@ def _names(cli: typer.Typer) -> list[str]:
     return [name for name in [*commands, *groups] if name]
 
 
-def routes(implementations: Sequence[Implementation]) -> list[tuple[str, APIRouter]]:
+def parts(
+    implementations: Sequence[Implementation], hook: str, kind: type[T]
+) -> list[tuple[str, T]]:
+    """Parts of the Chat page, each with its plugin's name."""
+    found: list[tuple[str, T]] = []
+    for one in implementations:
+        for given in one.ask(hook, many=True):
+            if isinstance(given, kind):
+                found.append((one.plugin, given))
+            else:
+                one.note(hook, f"it gave {given!r}, which is not a jackfield.{kind.__name__}")
+    return found
+
+
+def look(
+    implementations: Sequence[Implementation], options: Mapping[str, Mapping[str, Any]]
+) -> ChatLook:
+    """How the one who answers is shown: as the first plugin says that has something to say."""
+    for one in implementations:
+        given = one.ask("chat_look", options=options.get(one.plugin, {}))
+        if isinstance(given, ChatLook):
+            return given
+        if given is not None:
+            one.note("chat_look", f"it gave {given!r}, which is not a jackfield.ChatLook")
+    return ChatLook()
+
+
+def routes(implementations: Sequence[Implementation]) -> list[tuple[str, APIRouter | Routes]]:
     """Routes of plugins, each with its plugin's name."""
     if not implementations:
         return []
     from fastapi import APIRouter
 
-    found: list[tuple[str, APIRouter]] = []
+    found: list[tuple[str, APIRouter | Routes]] = []
     for one in implementations:
         router: Any = one.ask("routes")
-        if isinstance(router, APIRouter):
+        if isinstance(router, APIRouter | Routes):
             found.append((one.plugin, router))
         elif router is not None:
-            one.note("routes", f"it gave {router!r}, which is not a fastapi.APIRouter")
+            one.note(
+                "routes",
+                f"it gave {router!r}, which is neither a fastapi.APIRouter nor jackfield.Routes",
+            )
     return found

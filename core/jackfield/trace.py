@@ -46,6 +46,7 @@ class Trace(msgspec.Struct):
         dropped: in words, what did not fit or was not honoured.
         sources: the passages that were given to the model.
         notices: what the user was told beside the reply.
+        accounts: what plugins told of the turn, by plugin: rows of a table.
     """
 
     turn_id: str
@@ -61,6 +62,7 @@ class Trace(msgspec.Struct):
     dropped: list[str] = msgspec.field(default_factory=list)
     sources: list[Passage] = msgspec.field(default_factory=list)
     notices: list[str] = msgspec.field(default_factory=list)
+    accounts: dict[str, list[dict[str, Any]]] = msgspec.field(default_factory=dict)
     finish_reason: str = ""
     error: str = ""
 

@@ -12,7 +12,7 @@ import msgspec
 
 from jackfield.errors import PluginError, TurnRefused
 from jackfield.logits import LogitsProcessor
-from jackfield.messages import Event, Message, Passage
+from jackfield.messages import Event, MediaPart, Message, Passage, TextPart
 from jackfield.quarantine import TURN_HOOKS
 from jackfield.sampling import SamplingParams
 from jackfield.worker.reference import ProcessorReference
@@ -127,6 +127,18 @@ class TurnPlugins:
                 continue
             one.report("before_turn", "")
             trace.add(one.plugin, "before_turn", started, *_difference(before, _contents(turn)))
+
+    async def transform_messages(
+        self, messages: list[Message], turn: Turn, trace: Trace
+    ) -> list[Message]:
+        """The conversation as the model will read it."""
+        for one in self._implementations.get("transform_messages", ()):
+            values = {"messages": messages, "turn": turn}
+            check = partial(_messages, messages)
+            shown = _shown(messages)
+            given = await _call(one, "transform_messages", values, trace, check, shown)
+            messages = messages if given is None else given
+        return messages
 
     async def transform_input(self, text: str, turn: Turn, trace: Trace) -> str:
         """The user's text as the model will read it."""
@@ -292,6 +304,19 @@ def _passages(returned: Any) -> list[Passage]:
     return list(returned)
 
 
+def _messages(before: Sequence[Message], returned: Any) -> list[Message]:
+    """Messages of which as many are the user's as before."""
+    if isinstance(returned, str) or not isinstance(returned, Sequence):
+        raise TypeError(f"it returned {type(returned).__name__} instead of a list of Message")
+    for one in returned:
+        if not isinstance(one, Message):
+            raise TypeError(f"it returned a list with {type(one).__name__} in it")
+    asked, left = (sum(one.role == "user" for one in many) for many in (before, returned))
+    if asked != left:
+        raise ValueError(f"it returned {left} messages of the user; there were {asked}")
+    return list(returned)
+
+
 def _processors(plugin: str, returned: Any) -> list[ProcessorReference]:
     if not isinstance(returned, Sequence):
         raise TypeError(f"it returned {type(returned).__name__} instead of a list")
@@ -325,11 +350,15 @@ def _shown(value: Any) -> str:
     if isinstance(value, SamplingParams):
         return msgspec.json.encode(value.changed()).decode()
     if isinstance(value, Message):
-        return f"{value.role}: {value.text}"
+        others = [_shown(part) for part in value.parts if not isinstance(part, TextPart)]
+        return " ".join([f"{value.role}: {value.text}", *others])
+    if isinstance(value, MediaPart):
+        return f"[{value.media_type} {value.name!r}, {len(value.data):,} bytes]"
     if isinstance(value, ProcessorReference):
         return f"{value.kind.qualname} {msgspec.json.encode(value.values).decode()}"
     if isinstance(value, Passage):
-        return f"[{value.title}] {value.text}"
+        score = f" ({value.score:.3f})" if value.score else ""
+        return f"[{value.title}]{score} {value.text}"
     if isinstance(value, list | tuple):
         return "\n\n".join(_shown(one) for one in value)
     return str(value)

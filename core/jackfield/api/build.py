@@ -72,12 +72,19 @@ def build_api(app: Application) -> FastAPI:
     api.state.metrics = Metrics(app)
     for module in MODULES:
         api.include_router(module.router)
-    api.router.routes.append(PluginRoutes(app))
+    api.router.routes.append(PluginRoutes(app, _taken()))
     add_docs(api)
     add_error_handlers(api)
     api.add_middleware(BodyLimit)
     api.add_middleware(MeasuredRequests, metrics=api.state.metrics)
     return api
+
+
+def _taken() -> frozenset[str]:
+    """The program's own paths, without their variable parts, and where plugins' others lie."""
+    own = {route.path for module in MODULES for route in module.router.routes}
+    fixed = {path.partition("/{")[0] for path in own if path.startswith(("/api/", "/v1/"))}
+    return frozenset({*fixed, "/api/plugins"})
 
 
 class ApiRoute(BaseRoute):

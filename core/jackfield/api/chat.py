@@ -71,6 +71,7 @@ def _turns(sent: ChatRequest, app: Application) -> list[Turn]:
             template=sent.template or "",
             on=tuple(sent.plugins.on),
             off=tuple(sent.plugins.off),
+            options=sent.plugins.options,
             origin="api",
         )
         for index in range(sent.n or 1)

@@ -12,7 +12,6 @@ from pydantic.config import JsonDict
 
 from jackfield.api.context import App, Counts
 from jackfield.api.errors import ErrorResponse
-from jackfield.embedding import Embedding
 from jackfield.vectors import Embeddings
 
 router = APIRouter(
@@ -68,7 +67,7 @@ class EmbeddingList(BaseModel):
 @router.post("/v1/embeddings", response_model=EmbeddingList)
 async def embeddings(sent: EmbeddingsRequest, app: App, counts: Counts) -> Any:
     """Vectors of texts; loads the model if it is not."""
-    found = await Embedding(app.engine, app.catalog).embed(
+    found = await app.embedding.embed(
         sent.model, _several(sent.input), dimensions=sent.dimensions or 0
     )
     counts.tokens.labels(sent.model, "prompt").inc(found.tokens)

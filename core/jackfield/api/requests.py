@@ -29,6 +29,9 @@ class PluginChoice(BaseModel):
 
     on: list[str] = Field([], description="Plugins to add")
     off: list[str] = Field([], description="Plugins to leave out")
+    options: dict[str, dict[str, Any]] = Field(
+        {}, description="What this request says to single plugins, by plugin"
+    )
 
 
 class JsonSchemaFormat(BaseModel):

@@ -11,7 +11,6 @@ from pydantic.config import JsonDict
 
 from jackfield.api.context import App, Counts
 from jackfield.api.errors import ErrorResponse
-from jackfield.embedding import Embedding
 
 router = APIRouter(
     tags=["OpenAI"],
@@ -75,7 +74,7 @@ class RerankList(BaseModel):
 async def rerank(sent: RerankRequest, app: App, counts: Counts) -> RerankList:
     """Sort documents by how well they answer a question; loads the model if it is not."""
     texts = [one if isinstance(one, str) else one.text for one in sent.documents]
-    found = await Embedding(app.engine, app.catalog).rerank(sent.model, sent.query, texts)
+    found = await app.embedding.rerank(sent.model, sent.query, texts)
     counts.tokens.labels(sent.model, "prompt").inc(found.tokens)
     results = [
         RerankResult(

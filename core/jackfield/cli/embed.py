@@ -48,10 +48,9 @@ def add(cli: typer.Typer, door: Door) -> None:
 
 
 def _embed(door: Door, model: str, texts: list[str], dimensions: int, *, as_json: bool) -> None:
-    from jackfield.embedding import Embedding
 
     with door.app.in_thread():
-        asked = Embedding(door.app.engine, door.app.catalog)
+        asked = door.app.embedding
         found = door.app.portal.call(lambda: asked.embed(model, texts, dimensions=dimensions))
     if as_json:
         door.json(
@@ -71,10 +70,9 @@ def _embed(door: Door, model: str, texts: list[str], dimensions: int, *, as_json
 def _rerank(
     door: Door, model: str, query: str, documents: list[str], top: int, *, as_json: bool
 ) -> None:
-    from jackfield.embedding import Embedding
 
     with door.app.in_thread():
-        asked = Embedding(door.app.engine, door.app.catalog)
+        asked = door.app.embedding
         found = door.app.portal.call(asked.rerank, model, query, documents)
     best = found.order()[: top or None]
     if as_json:

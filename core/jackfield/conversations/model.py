@@ -41,6 +41,8 @@ class Conversation(msgspec.Struct, kw_only=True):
         head: the last message of the path that is shown, None while it is empty.
         sampling: sampling parameters of this chat.
         template: a named chat template; "" is the model's own.
+        options: what this chat says to single plugins, by plugin.
+        tools: names of the tools that the model may call.
     """
 
     id: str
@@ -52,6 +54,8 @@ class Conversation(msgspec.Struct, kw_only=True):
     agent_description: str = ""
     sampling: dict[str, Any] = msgspec.field(default_factory=dict)
     template: str = ""
+    options: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    tools: list[str] = msgspec.field(default_factory=list)
     deleted: bool = False
 
 

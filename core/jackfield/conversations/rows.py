@@ -16,6 +16,8 @@ from jackfield.messages import Message, UsageEvent
 from jackfield.trace import Trace
 
 TITLE_LENGTH = 60
+AS_JSON = ("sampling", "options", "tools")
+"""Columns of a chat that are kept as JSON."""
 
 
 def conversation_row(connection: Connection, id_: str) -> Row[Any]:
@@ -84,7 +86,8 @@ def change(connection: Connection, id_: str, values: dict[str, Any]) -> None:
 def insert_conversation(connection: Connection, made: Conversation, *, titled: bool) -> None:
     """Write a new chat."""
     values = msgspec.structs.asdict(made)
-    values |= {"sampling": json.dumps(made.sampling), "deleted": int(made.deleted)}
+    values |= {name: json.dumps(values[name]) for name in AS_JSON}
+    values["deleted"] = int(made.deleted)
     values["search"] = made.title.casefold()
     connection.execute(CONVERSATIONS.insert().values(**values, titled=int(titled)))
 
@@ -124,6 +127,8 @@ def to_conversation(row: Row[Any]) -> Conversation:
         agent_description=row.agent_description,
         sampling=json.loads(row.sampling),
         template=row.template,
+        options=json.loads(row.options),
+        tools=json.loads(row.tools),
         deleted=bool(row.deleted),
     )
 

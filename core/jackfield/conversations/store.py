@@ -19,6 +19,7 @@ from sqlalchemy import Engine, delete, or_, select, update
 
 from jackfield.conversations.model import Conversation, Export, Node, State
 from jackfield.conversations.rows import (
+    AS_JSON,
     below,
     change,
     conversation_row,
@@ -71,6 +72,8 @@ class Conversations:
         agent_description: str = "",
         sampling: dict[str, Any] | None = None,
         template: str = "",
+        options: dict[str, dict[str, Any]] | None = None,
+        tools: Sequence[str] = (),
     ) -> Conversation:
         """Begin a chat. Without a title it takes its first message's words."""
         now = time.time()
@@ -83,6 +86,8 @@ class Conversations:
             agent_description=agent_description,
             sampling=sampling or {},
             template=template,
+            options=options or {},
+            tools=[*tools],
         )
         with writing(self._engine) as connection:
             insert_conversation(connection, made, titled=bool(title))
@@ -118,16 +123,15 @@ class Conversations:
         self._update(id_, title=title.strip()[:500], titled=1)
 
     def update(self, id_: str, **fields: Any) -> None:
-        """Change ``model``, ``agent_description``, ``sampling``, ``template`` or ``head``.
+        """Change fields of a chat: those of a new one but the title, and ``head``.
 
         Raises:
             ConversationNotFound: there is no such chat, or no such message in it.
         """
-        allowed = {"model", "agent_description", "sampling", "template", "head"}
+        allowed = {"model", "agent_description", "template", "head", *AS_JSON}
         if wrong := set(fields) - allowed:
             raise InvalidRequest(f"A chat has no {sorted(wrong)[0]!r} that can be changed.")
-        if "sampling" in fields:
-            fields["sampling"] = json.dumps(fields["sampling"])
+        fields |= {name: json.dumps(fields[name]) for name in AS_JSON if name in fields}
         if (head := fields.get("head")) is not None and self.node(head).conversation != id_:
             raise ConversationNotFound(f"Message {head!r} is not in this chat.")
         self._update(id_, **fields)

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 
 from jackfield.errors import JackfieldError
 
-VERSION = 1
+VERSION = 2
 METADATA = MetaData()
 """``search`` columns hold a title or text with its case folded, as no two databases fold alike."""
 
@@ -46,6 +46,8 @@ CONVERSATIONS = Table(
     Column("agent_description", Text, nullable=False),
     Column("sampling", Text, nullable=False),
     Column("template", String, nullable=False),
+    Column("options", Text, nullable=False, server_default="{}"),
+    Column("tools", Text, nullable=False, server_default="[]"),
     Column("deleted", Integer, nullable=False),
     Index("conversations_by_time", "deleted", "updated"),
 )
@@ -128,6 +130,13 @@ def _make_tables(connection: Connection, url: str) -> None:
             f"of the tables; this one knows {VERSION}).",
             hint="Update Jackfield, or choose another data folder with --home.",
         )
+    if version < 2:
+        for column, empty in (("options", "{}"), ("tools", "[]")):
+            connection.exec_driver_sql(
+                f"alter table conversations add column {column} text not null default '{empty}'"
+            )
+    if version < VERSION:
+        connection.execute(SCHEMA.update().values(version=VERSION))
 
 
 def _set_up_sqlite(connection: object, _record: object) -> None:

@@ -11,6 +11,7 @@ from jackfield.trace import Trace, TraceLine
 
 STEPS = {
     "before_turn": "Before the turn",
+    "transform_messages": "Conversation",
     "transform_input": "Your message",
     "add_context": "Added context",
     "modify_sampling": "Sampling parameters",

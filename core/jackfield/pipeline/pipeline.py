@@ -17,7 +17,6 @@ from jackfield.messages import (
     DoneEvent,
     Event,
     FinishReason,
-    MediaPart,
     NoticeEvent,
     ReplacedEvent,
     TextEvent,
@@ -121,7 +120,7 @@ class Pipeline:
         await plugins.before_turn(turn, trace)
         async with self._engine.use(turn.model) as model:
             prepared = await self._prepare(run, model, plugins)
-            for event in prepared.events:
+            for event in [*prepared.events, *turn.notices]:
                 yield event
             async with (
                 aclosing(self._generate(run, model, prepared, plugins)) as tokens,
@@ -158,7 +157,7 @@ class Pipeline:
         splitter = ReasoningSplitter(
             inside=prepared.prompt.rstrip().endswith(OPENS), begun=bool(run.writer.text)
         )
-        prompt = Prompt(prepared.prompt, _media(run.turn), prepared.messages)
+        prompt = Prompt(prepared.prompt, prepared.media, prepared.messages)
         try:
             replying = model.complete(prompt, prepared.params, prepared.processors, watched.fault)
             async with aclosing(replying) as tokens:
@@ -192,6 +191,7 @@ class Pipeline:
         """Save what there is, and tell plugins."""
         turn, trace = run.turn, run.trace
         trace.finish_reason, trace.usage = run.finish, run.usage
+        trace.accounts = turn.accounts
         self._traces.add(trace)
         before = len(trace.lines)
         try:
@@ -220,11 +220,6 @@ async def _closing(stream: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[
         close = getattr(stream, "aclose", None)
         if close is not None:
             await close()
-
-
-def _media(turn: Turn) -> tuple[MediaPart, ...]:
-    parts = (part for message in turn.messages for part in message.parts)
-    return tuple(part for part in parts if isinstance(part, MediaPart))
 
 
 def _logprobs(token: Token) -> tuple[TokenLogprob, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -44,6 +45,7 @@ class Prepared(msgspec.Struct):
     params: SamplingParams
     events: list[Event]
     messages: tuple[Message, ...] = ()
+    media: tuple[MediaPart, ...] = ()
     processors: tuple[ProcessorReference, ...] = ()
 
 
@@ -67,6 +69,8 @@ class Preparation:
         self._trace = trace
         self._events: list[Event] = []
         self._messages: tuple[Message, ...] = ()
+        self._conversation: list[Message] = []
+        self._shown: list[Message] = []  # what was rendered last
         self._system_prompt = ""
 
     async def prepare(self, settings: ModelSettings) -> Prepared:
@@ -79,8 +83,14 @@ class Preparation:
             InvalidRequest: the model cannot do what is asked.
         """
         turn, trace = self._turn, self._trace
+        turn.info, turn.count = self._info, self._model.count
         self._system_prompt = settings.system_prompt
         self._check_request()
+        if turn.mode == "chat":
+            self._conversation = await self._plugins.transform_messages(
+                self._system_first(), turn, trace
+            )
+            self._check_media()
         check = SamplingCheck(turn, self._info, self._model.loader)
         params = check.laid_over(settings.sampling)
         changed = await self._plugins.modify_sampling(params, turn, trace)
@@ -105,7 +115,8 @@ class Preparation:
         trace.sampling = params.changed()
         trace.dropped += check.notes
         events = [*check.notices, *fitting.events, *self._events]
-        return Prepared(prompt, params, events, self._messages, processors)
+        media = tuple(_media(self._shown))
+        return Prepared(prompt, params, events, self._messages, media, processors)
 
     def _check_request(self) -> None:
         turn, can = self._turn, self._info.capabilities
@@ -120,8 +131,11 @@ class Preparation:
             raise InvalidRequest("There is no message to answer.", param="messages")
         if turn.continues and turn.messages[-1:] and turn.messages[-1].role != "assistant":
             raise InvalidRequest("Only a reply can be continued.", param="messages")
-        media = (part for one in turn.messages for part in one.parts if isinstance(part, MediaPart))
-        for part in media:
+
+    def _check_media(self) -> None:
+        """Refuse what no plugin has read and the model does not take."""
+        turn, can = self._turn, self._info.capabilities
+        for part in _media(self._conversation):
             kind = part.media_type.partition("/")[0]
             if ABILITIES.get(kind, kind) not in can:
                 raise InvalidRequest(
@@ -151,6 +165,7 @@ class Preparation:
         """The conversation as the plugins make it, in the model's own format."""
 
         async def render(messages: list[Message]) -> str:
+            self._shown = messages
             return await self._templates.render(
                 template, messages, self._info, continue_reply=bool(self._turn.continues)
             )
@@ -162,11 +177,16 @@ class Preparation:
         self._messages = tuple(messages)
         return "\n\n".join(f"{one.role}: {one.text}" for one in messages)
 
-    async def _input(self, fitting: Fitting) -> list[Message]:
-        """The messages with the user's last one as the plugins make it, context put before it."""
+    def _system_first(self) -> list[Message]:
+        """The turn's messages with an agent description, if it or the model has one."""
         messages = list(self._turn.messages)
         if self._system_prompt and all(one.role != "system" for one in messages):
             messages.insert(0, message("system", self._system_prompt))
+        return messages
+
+    async def _input(self, fitting: Fitting) -> list[Message]:
+        """The messages with the user's last one as the plugins make it, context put before it."""
+        messages = list(self._conversation)
         users = [place for place, one in enumerate(messages) if one.role == "user"]
         if not users:
             return messages
@@ -180,3 +200,7 @@ class Preparation:
             messages[last] = messages[last].with_text(with_passages(text, kept))
             self._events += [SourceEvent(passage) for passage in kept]
         return messages
+
+
+def _media(messages: Sequence[Message]) -> Iterator[MediaPart]:
+    return (part for one in messages for part in one.parts if isinstance(part, MediaPart))

@@ -196,4 +196,6 @@ class ReplyWriter:
 
     def _message(self) -> Message:
         made = message("assistant", self.text)
-        return msgspec.structs.replace(made, reasoning="".join(self._reasoning))
+        return msgspec.structs.replace(
+            made, reasoning="".join(self._reasoning), extras=dict(self._turn.extras)
+        )

@@ -30,6 +30,8 @@ def send(app: Application, tab: Tab, text: str) -> None:
             agent_description=chat.agent_description,
             sampling=chat.sampling,
             template=chat.template,
+            options=chat.options,
+            tools=chat.tools,
         )
         tab.show(made.id)
     end_running(app, tab.shown)
@@ -143,6 +145,8 @@ def answer(
             parent=parent.id if parent else None,
             continues=continues.id if continues else None,
             origin="dashboard",
+            options=chat.options,
+            use_tools=tuple(chat.tools),
         )
     )
 
