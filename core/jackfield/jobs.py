@@ -12,12 +12,37 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from jackfield.errors import InvalidRequest
-from jackfield.messages import DoneEvent, Event, FinishReason, ReasoningEvent, TextEvent
+from jackfield.messages import (
+    DoneEvent,
+    Event,
+    FinishReason,
+    ReasoningEvent,
+    TextEvent,
+    ToolCallPart,
+)
 from jackfield.pipeline import Pipeline, Turn
+from jackfield.pipeline.turn import Approval
+from jackfield.tool import Tool
 
 BATCH = 0.05
 KEPT = 600.0
 """Seconds that an ended job is kept for those who still look at it."""
+
+
+class Asked:
+    """A call of a tool that waits for the user; made in the event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.answered: asyncio.Future[Approval] = self._loop.create_future()
+
+    def answer(self, approval: Approval) -> None:
+        """Give the answer; from any thread."""
+        self._loop.call_soon_threadsafe(self._set, approval)
+
+    def _set(self, approval: Approval) -> None:
+        if not self.answered.done():
+            self.answered.set_result(approval)
 
 
 class Job:
@@ -33,6 +58,7 @@ class Job:
         self._cancelled = False
         self._first = self._latest = 0.0
         self._pieces = 0
+        self._asked: dict[str, Asked] = {}
 
     @property
     def done(self) -> bool:
@@ -88,9 +114,33 @@ class Job:
         self._cancelled = True
         self._cancel()
 
+    def asked(self, call: str) -> bool:
+        """Whether a call of a tool, by its id, waits for the user."""
+        with self._change:
+            return call in self._asked
+
+    def answer(self, call: str, approval: Approval) -> None:
+        """Say whether a call of a tool may run; one that does not wait any more is passed over."""
+        with self._change:
+            waiting = self._asked.pop(call, None)
+        if waiting is not None:
+            waiting.answer(approval)
+
+    async def _approve(self, call: ToolCallPart, tool: Tool) -> Approval:
+        """Wait for the user's answer to a call."""
+        waiting = Asked()
+        with self._change:
+            self._asked[call.id] = waiting
+        try:
+            return await waiting.answered
+        finally:
+            with self._change:
+                self._asked.pop(call.id, None)
+
     async def run(self, pipeline: Pipeline, forget: Callable[[], None]) -> None:
         """Write the reply; runs in the application's event loop."""
         loop = asyncio.get_running_loop()
+        self.turn.approve = self._approve
         end: FinishReason = "cancelled"
         try:
             with anyio.CancelScope() as scope:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from jackfield.errors import InvalidRequest
 from jackfield.logits import Processing
 from jackfield.machine import Machine, MemoryEstimate
-from jackfield.messages import Alternative, FinishReason, MediaPart, Message
+from jackfield.messages import Alternative, FinishReason, MediaPart, Message, ToolCallPart
 from jackfield.sampling import SamplingParams
 from jackfield.vectors import Embeddings, Ranking
 
@@ -139,12 +139,16 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 class Prompt(msgspec.Struct, frozen=True):
     """A rendered prompt. Special tokens in ``text`` are parsed; ``media`` follow in order.
 
-    ``messages`` are there in a chat with a model whose ``info.renders`` says that it wants them.
+    ``messages``, ``tools`` and ``tool_choice`` are there in a chat with a model whose
+    ``info.renders`` says that it wants them: tools as OpenAI's API has them, and whether it may
+    call one (``auto``), must (``required``), or the name of the one that it must.
     """
 
     text: str
     media: tuple[MediaPart, ...] = ()
     messages: tuple[Message, ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: str = "auto"
 
 
 class Token(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -163,6 +167,7 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
         prompt_tokens: on the last Token, tokens of the prompt.
         cached_tokens: on the last Token, prompt tokens whose KV cache was reused.
         completion_tokens: on the last Token, tokens generated.
+        tool_calls: on the last Token, what a model calls that was given tools with its messages.
     """
 
     text: str
@@ -173,6 +178,7 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    tool_calls: tuple[ToolCallPart, ...] = ()
 
 
 class Adapter(msgspec.Struct, frozen=True):

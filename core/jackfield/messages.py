@@ -81,9 +81,14 @@ class Message(msgspec.Struct, frozen=True):
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
     def with_text(self, text: str) -> Message:
-        """The same message with its text parts replaced by one, other parts kept after it."""
+        """The same message with its text parts replaced by one.
+
+        Other parts follow it; where tools were called, it follows them.
+        """
         others = tuple(part for part in self.parts if not isinstance(part, TextPart))
-        return msgspec.structs.replace(self, parts=(TextPart(text), *others))
+        last = any(isinstance(part, ToolResultPart) for part in others)
+        parts = (*others, TextPart(text)) if last else (TextPart(text), *others)
+        return msgspec.structs.replace(self, parts=parts)
 
 
 def message(role: Role, text: str) -> Message:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -122,6 +122,9 @@ class Settings(_Section):
     models: dict[str, ModelSettings] = Field({}, description="By model")
     plugins: dict[str, PluginSettings] = Field({}, description="By plugin")
     plugin_order: list[str] = Field([], description="Plugins in the order in which they run")
+    tools: dict[str, Literal["always", "never"]] = Field(
+        {}, description="Tools that may always or never run, without a question; by tool"
+    )
     choices: dict[str, str] = Field(
         {}, description="Which plugin was chosen where several offer the same"
     )

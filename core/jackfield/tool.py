@@ -112,11 +112,14 @@ class ToolCallParser(ABC):
         name: lower-case, e.g. ``hermes``.
         title: what the user reads, with the families, e.g. ``Hermes, Qwen 2.5``.
         opens: texts with which a call begins; a reply is read as plain text up to the first.
+        constrained: models of this kind were never taught to call tools. Where the loader can keep
+            a reply to a schema, they are first made to choose a tool, or none.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     opens: ClassVar[tuple[str, ...]]
+    constrained: ClassVar[bool] = False
 
     @abstractmethod
     def fits(self, chat_template: str, architecture: str) -> int:

@@ -144,13 +144,21 @@ def test_images_are_refused_by_their_place(parrot):
     assert "image_url" in error["message"]
 
 
-def test_tools_are_refused_as_long_as_they_are_not_supported(parrot):
+def test_tools_that_cannot_be_used_are_refused(parrot):
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-    assert refused(parrot, tools=[tool])["param"] == "tools"
+    error = refused(parrot, tools=[tool])  # no plugin here knows how a model calls tools
+    assert error["param"] == "tools"
     assert parrot.http.post(CHAT, json=body(tools=[])).status_code == 200
     assert parrot.http.post(CHAT, json=body(tools=[tool], tool_choice="none")).status_code == 200
-    spoken = {"role": "tool", "tool_call_id": "1", "content": "42"}
-    assert refused(parrot, messages=[spoken])["param"] == "messages.0.role"
+    assert refused(parrot, tool_choice="required")["param"] == "tool_choice"
+    named = {"type": "function", "function": {"name": "no spaces"}}
+    assert refused(parrot, tools=[named])["param"] == "tools.0.function.name"
+    assert "two tools 'f'" in refused(parrot, tools=[tool, tool])["message"]
+    listed = {"type": "function", "function": {"name": "f", "parameters": {"type": "array"}}}
+    assert refused(parrot, tools=[listed])["param"] == "tools.0.function.parameters"
+    spoken = {"role": "tool", "content": "42"}
+    assert refused(parrot, messages=[spoken])["param"] == "messages.0.tool_call_id"
+    assert refused(parrot, functions=[{"name": "f"}])["param"] == "functions"
 
 
 def test_an_unknown_template_or_plugin_is_named(parrot):

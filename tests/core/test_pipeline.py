@@ -359,7 +359,7 @@ def test_a_model_that_only_embeds_cannot_be_asked_to_write() -> None:
     info = ModelInfo(context_length=10, capabilities=frozenset({"embedding"}))
     turn = Turn(model="e", messages=[message("user", "x")])
     nobody: Any = None
-    preparation = Preparation(turn, nobody, info, TurnPlugins({}), nobody, Trace(turn.id))
+    preparation = Preparation(turn, nobody, info, TurnPlugins({}), nobody, nobody, Trace(turn.id))
     with pytest.raises(Exception, match="cannot write text; it can do: embedding"):
         anyio.run(preparation.prepare, ModelSettings())
 

@@ -213,5 +213,5 @@ def test_routes_are_given_with_their_plugins_names(manager):
     manager.register("none", gives("routes", None))
     manager.register("raises", gives("routes", ValueError("no routes")))
     assert manager.routes() == [("good", router)]
-    assert "not a fastapi.APIRouter" in manager.record("odd").error
+    assert "neither a fastapi.APIRouter" in manager.record("odd").error
     assert "no routes" in manager.record("raises").error

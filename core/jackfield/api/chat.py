@@ -27,9 +27,17 @@ from jackfield.api.replies import (
 )
 from jackfield.api.requests import ChatRequest
 from jackfield.api.sampling_fields import chat_sampling, seeded
+from jackfield.api.tool_fields import call_field, choice, definitions
 from jackfield.api.turns import Reply, Turns, replies
 from jackfield.application import Application
-from jackfield.messages import DoneEvent, ErrorEvent, Event, ReasoningEvent, TextEvent
+from jackfield.messages import (
+    DoneEvent,
+    ErrorEvent,
+    Event,
+    ReasoningEvent,
+    TextEvent,
+    ToolCallEvent,
+)
 from jackfield.pipeline import Turn
 
 router = APIRouter(tags=["OpenAI"])
@@ -61,6 +69,7 @@ async def chat(sent: ChatRequest, request: Request, app: App, counts: Counts) ->
 
 def _turns(sent: ChatRequest, app: Application) -> list[Turn]:
     messages = conversation(sent)
+    tools = definitions(sent.tools)
     sampling = chat_sampling(sent, app.plugins.sampling_presets())
     return [
         Turn(
@@ -72,6 +81,10 @@ def _turns(sent: ChatRequest, app: Application) -> list[Turn]:
             on=tuple(sent.plugins.on),
             off=tuple(sent.plugins.off),
             options=sent.plugins.options,
+            tools=tools,
+            use_tools=tuple(sent.use_tools),
+            tool_choice=choice(sent.tool_choice),
+            parallel_tool_calls=sent.parallel_tool_calls is not False,
             origin="api",
         )
         for index in range(sent.n or 1)
@@ -81,7 +94,11 @@ def _turns(sent: ChatRequest, app: Application) -> list[Turn]:
 def _choice(index: int, reply: Reply, sent: ChatRequest) -> ChatChoice:
     return ChatChoice(
         index=index,
-        message=ChatReplyMessage(content=reply.text, reasoning_content=reply.reasoning or None),
+        message=ChatReplyMessage(
+            content=reply.text or (None if reply.for_client else ""),
+            reasoning_content=reply.reasoning or None,
+            tool_calls=[call_field(call) for call in reply.for_client] or None,
+        ),
         finish_reason=finish_reason(reply.finish),
         logprobs=chat_logprobs(reply.logprobs) if sent.logprobs else None,
     )
@@ -119,6 +136,9 @@ async def _events(
                 yield chunks.chunk(index, {"content": reply.text}, chunks.logprobs(reply.logprobs))
             extra = {"jackfield": plain(additions([reply], app.traces))}
             yield chunks.chunk(index, {}, finish=finish_reason(reply.finish), extra=extra)
+        elif isinstance(event, ToolCallEvent):
+            if event.client:
+                yield chunks.chunk(index, _call_delta(event, len(reply.for_client) - 1))
         elif not running.held[index] and (delta := _delta(event)):
             yield chunks.chunk(index, delta, chunks.logprobs(getattr(event, "logprobs", ())))
     for reply in found:
@@ -136,6 +156,11 @@ def _delta(event: Event) -> dict[str, Any]:
     if isinstance(event, ReasoningEvent):
         return {"reasoning_content": event.text}
     return {}
+
+
+def _call_delta(event: ToolCallEvent, place: int) -> dict[str, Any]:
+    """A call of a tool as a piece of the message."""
+    return {"tool_calls": [{"index": place, **plain(call_field(event.call))}]}
 
 
 class _Chunks:

@@ -9,6 +9,7 @@ import msgspec
 from pydantic import BaseModel, Field
 
 from jackfield.api.logprobs import ChatLogprobs, CompletionLogprobs
+from jackfield.api.tool_fields import ToolCallField
 from jackfield.api.turns import Reply
 from jackfield.errors import NotFound
 from jackfield.messages import FinishReason
@@ -41,6 +42,16 @@ class Source(BaseModel):
     score: float
 
 
+class ToolStep(BaseModel):
+    """A tool that Jackfield ran for the model."""
+
+    name: str
+    arguments: str
+    result: str
+    error: bool = Field(description="It failed or was not allowed to run")
+    seconds: float
+
+
 class Additions(BaseModel):
     """What Jackfield tells beside OpenAI's fields."""
 
@@ -49,15 +60,17 @@ class Additions(BaseModel):
     plugins: list[str] = Field(description="Plugins that ran")
     sources: list[Source] = Field([], description="Passages given to the model as context")
     notices: list[str] = Field([], description="What the user should know")
+    tools: list[ToolStep] = Field([], description="Tools that Jackfield ran, in order")
 
 
 class ChatReplyMessage(BaseModel):
     """The model's message."""
 
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None
     reasoning_content: str | None = None
     refusal: None = None
+    tool_calls: list[ToolCallField] | None = Field(None, description="What the client has to run")
 
 
 class ChatChoice(BaseModel):
@@ -136,7 +149,22 @@ def additions(replies: Sequence[Reply], traces: TraceStore) -> Additions:
             Source(**msgspec.to_builtins(passage)) for one in replies for passage in one.sources
         ],
         notices=list(dict.fromkeys(notice for one in replies for notice in one.notices)),
+        tools=[step for one in replies for step in _steps(one)],
     )
+
+
+def _steps(reply: Reply) -> list[ToolStep]:
+    calls = {one.id: one for one in reply.calls}
+    return [
+        ToolStep(
+            name=one.name,
+            arguments=calls[one.call_id].arguments,
+            result=one.text,
+            error=one.error,
+            seconds=one.seconds,
+        )
+        for one in reply.results
+    ]
 
 
 def _plugins(turn: str, traces: TraceStore) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from jackfield.api.tool_fields import ChosenTool, ToolCallField, ToolField
+
 CHAT: JsonDict = {
     "model": "smollm2",
     "messages": [{"role": "user", "content": "What is the capital of France?"}],
@@ -67,6 +69,8 @@ class ChatMessage(BaseModel):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[ContentPart] | None = None
     name: str | None = None
+    tool_calls: list[ToolCallField] | None = Field(None, description="Of an earlier reply")
+    tool_call_id: str | None = Field(None, description="The call that this is the result of")
 
 
 class _Generation(BaseModel):
@@ -106,8 +110,14 @@ class ChatRequest(_Generation):
     top_logprobs: int | None = Field(None, ge=0, le=20, description="Alternatives to report")
     response_format: ResponseFormat | None = None
     template: str | None = Field(None, description="Chat template; the model's own if not given")
-    tools: list[Any] | None = Field(None, description="Not supported yet")
-    tool_choice: Any = None
+    tools: list[ToolField] | None = Field(None, description="What the model may call")
+    tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = Field(
+        None, description="Whether it must call a tool, or which"
+    )
+    parallel_tool_calls: bool | None = Field(None, description="Several calls may come at once")
+    use_tools: list[str] = Field(
+        [], description="Tools of plugins that the model may call; Jackfield runs them"
+    )
     functions: list[Any] | None = Field(None, description="Not supported")
 
 

@@ -26,7 +26,6 @@ PLAIN = (
 
 PASSED_OVER = {
     "metadata",
-    "parallel_tool_calls",
     "prompt_cache_key",
     "prompt_cache_retention",
     "safety_identifier",

@@ -24,6 +24,10 @@ from jackfield.messages import (
     SourceEvent,
     TextEvent,
     TokenLogprob,
+    ToolCallEvent,
+    ToolCallPart,
+    ToolResultEvent,
+    ToolResultPart,
     UsageEvent,
 )
 from jackfield.pipeline import Pipeline, Turn
@@ -46,6 +50,9 @@ class Reply(msgspec.Struct):
     finish: FinishReason | None = None
     sources: list[Passage] = msgspec.field(default_factory=list)
     notices: list[str] = msgspec.field(default_factory=list)
+    calls: list[ToolCallPart] = msgspec.field(default_factory=list)
+    for_client: list[ToolCallPart] = msgspec.field(default_factory=list)
+    results: list[ToolResultPart] = msgspec.field(default_factory=list)
 
     def add(self, event: Event) -> None:
         """Take the next event in."""
@@ -63,6 +70,10 @@ class Reply(msgspec.Struct):
                 self.sources.append(event.passage)
             case NoticeEvent():
                 self.notices.append(event.text)
+            case ToolCallEvent():
+                (self.for_client if event.client else self.calls).append(event.call)
+            case ToolResultEvent():
+                self.results.append(event.result)
             case DoneEvent():
                 self.finish = event.finish_reason
 

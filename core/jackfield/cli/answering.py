@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from jackfield.cli.door import Door
+from jackfield.cli.tool_steps import tool_step
 from jackfield.errors import JackfieldError
 from jackfield.jobs import Job
 from jackfield.messages import (
@@ -17,6 +18,8 @@ from jackfield.messages import (
     ReasoningEvent,
     ReplacedEvent,
     TextEvent,
+    ToolCallEvent,
+    ToolResultEvent,
     UsageEvent,
 )
 from jackfield.pipeline import Turn
@@ -70,12 +73,16 @@ def answer(door: Door, turn: Turn, *, quiet: bool = False) -> Answer:
                 print(flush=True)  # noqa: T201 - ends the line that was begun
             raise TurnError(event)
         if quiet:
+            if isinstance(event, ToolCallEvent) and event.asks:
+                job.answer(event.call.id, "refused")
             continue
         if isinstance(event, TextEvent) and not held:
             sys.stdout.write(event.text)
             sys.stdout.flush()
         elif isinstance(event, ReasoningEvent) and sys.stderr.isatty():
             door.side.print(event.text, end="", style="dim", markup=False)
+        elif isinstance(event, ToolCallEvent | ToolResultEvent):
+            tool_step(door, job, event)
         elif isinstance(event, NoticeEvent):
             door.side.print(event.text, style="yellow", markup=False)
     if not quiet:
@@ -127,6 +134,8 @@ def _watched(events: Iterator[Event], door: Door, *, quiet: bool) -> Iterator[Ev
             if not isinstance(event, UsageEvent):
                 waiting.stop()
             yield event
+            if isinstance(event, ToolResultEvent) and not quiet:
+                waiting.start()
     finally:
         waiting.stop()
 

@@ -17,6 +17,7 @@ STEPS = {
     "modify_sampling": "Sampling parameters",
     "transform_prompt": "Rendered prompt",
     "logits_processors": "Choice of tokens",
+    "tools": "Call of a tool",
     "filter_stream": "Reply as it streamed",
     "transform_reply": "Whole reply",
     "after_turn": "After the turn",

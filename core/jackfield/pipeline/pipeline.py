@@ -12,20 +12,17 @@ import anyio
 import anyio.to_thread
 
 from jackfield.errors import JackfieldError
-from jackfield.loader import Prompt, Token
 from jackfield.messages import (
     DoneEvent,
     Event,
     FinishReason,
     NoticeEvent,
     ReplacedEvent,
-    TextEvent,
-    TokenLogprob,
 )
 from jackfield.pipeline.ending import to_the_end
-from jackfield.pipeline.preparation import Preparation, Prepared
-from jackfield.pipeline.processing import Processing
-from jackfield.pipeline.reply import OPENS, ReasoningSplitter, ReplyWriter
+from jackfield.pipeline.preparation import Preparation
+from jackfield.pipeline.reply import ReplyWriter
+from jackfield.pipeline.rounds import Rounds
 from jackfield.pipeline.run import Run
 from jackfield.pipeline.turn import Turn
 from jackfield.settings import ModelSettings
@@ -44,8 +41,6 @@ LOG = logging.getLogger("jackfield.pipeline")
 STATES: dict[FinishReason, State] = {"cancelled": "cancelled", "error": "failed"}
 AFTERWARDS = 30.0
 """Seconds that plugins have for what they do after a turn."""
-COUNTING = 1.0
-"""Seconds that the prompt of a stopped reply may take to be counted."""
 
 
 class Pipeline:
@@ -119,11 +114,13 @@ class Pipeline:
             self._templates.warm()
         await plugins.before_turn(turn, trace)
         async with self._engine.use(turn.model) as model:
-            prepared = await self._prepare(run, model, plugins)
+            preparation, settings = self._preparation(run, model, plugins)
+            prepared = await preparation.prepare(settings)
+            rounds = Rounds(run, model, preparation, plugins, self._settings)
             for event in [*prepared.events, *turn.notices]:
                 yield event
             async with (
-                aclosing(self._generate(run, model, prepared, plugins)) as tokens,
+                aclosing(rounds.events(prepared)) as tokens,
                 _closing(plugins.filter_stream(tokens, turn, trace)) as filtered,
             ):
                 async for event in filtered:
@@ -139,53 +136,19 @@ class Pipeline:
         if run.usage is not None:
             yield run.usage
 
-    async def _prepare(self, run: Run, model: Resident, plugins: TurnPlugins) -> Prepared:
+    def _preparation(
+        self, run: Run, model: Resident, plugins: TurnPlugins
+    ) -> tuple[Preparation, ModelSettings]:
         info = model.info
         if info is None:
             raise JackfieldError(f"The model {run.turn.model!r} is not ready.")
         run.trace.model, run.trace.loader = model.model, model.loader
         run.context_length = info.context_length
         settings = self._settings.value.models.get(model.model, ModelSettings())
-        preparation = Preparation(run.turn, model, info, plugins, self._templates, run.trace)
-        return await preparation.prepare(settings)
-
-    async def _generate(
-        self, run: Run, model: Resident, prepared: Prepared, plugins: TurnPlugins
-    ) -> AsyncGenerator[Event, None]:
-        """The model's tokens as events."""
-        watched = Processing(prepared.processors, plugins, run.trace)
-        splitter = ReasoningSplitter(
-            inside=prepared.prompt.rstrip().endswith(OPENS), begun=bool(run.writer.text)
+        preparation = Preparation(
+            run.turn, model, info, plugins, self._plugins, self._templates, run.trace
         )
-        prompt = Prompt(prepared.prompt, prepared.media, prepared.messages)
-        try:
-            replying = model.complete(prompt, prepared.params, prepared.processors, watched.fault)
-            async with aclosing(replying) as tokens:
-                async for token in tokens:
-                    watched.look()
-                    run.take(token)
-                    if run.turn.mode == "completion":
-                        if token.text or token.logprob is not None:
-                            yield TextEvent(token.text, _logprobs(token))
-                        continue
-                    for event in splitter.feed(token.text, _logprobs(token)):
-                        yield event
-            watched.went_well()
-            for event in splitter.finish():
-                yield event
-        finally:
-            if run.usage is None and run.tokens:
-                await to_the_end(self._count(run, model, prepared.prompt))
-
-    async def _count(self, run: Run, model: Resident, prompt: str) -> None:
-        """Count a reply that was stopped, as well as can be done now."""
-        counted = 0
-        with anyio.move_on_after(COUNTING):
-            try:
-                counted = await model.count(prompt)
-            except JackfieldError as error:  # its worker has died: the turn says so itself
-                LOG.debug("the prompt of turn %s could not be counted: %s", run.turn.id, error)
-        run.stopped(counted)
+        return preparation, settings
 
     async def _end(self, run: Run, plugins: TurnPlugins) -> None:
         """Save what there is, and tell plugins."""
@@ -220,9 +183,3 @@ async def _closing(stream: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[
         close = getattr(stream, "aclose", None)
         if close is not None:
             await close()
-
-
-def _logprobs(token: Token) -> tuple[TokenLogprob, ...]:
-    if token.logprob is None:
-        return ()
-    return (TokenLogprob(token.text, token.id, token.logprob, token.top),)

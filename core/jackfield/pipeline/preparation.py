@@ -11,17 +11,21 @@ from jackfield.errors import InvalidRequest
 from jackfield.loader import ModelInfo
 from jackfield.messages import Event, MediaPart, Message, NoticeEvent, SourceEvent, message
 from jackfield.pipeline.fitting import Fitting, with_passages
+from jackfield.pipeline.reply import CLOSES, OPENS
 from jackfield.pipeline.sampling_check import SamplingCheck
-from jackfield.pipeline.turn import Turn
+from jackfield.pipeline.toolbox import NO_TOOL, Toolbox, forced
+from jackfield.pipeline.turn import ToolName, Turn
 from jackfield.sampling import SamplingParams
 from jackfield.settings import ModelSettings
 from jackfield.templates.template import ChatTemplate
+from jackfield.tool import ToolChoice, ToolDefinition
 from jackfield.trace import Trace, shortened
 from jackfield.turn_plugins import TurnPlugins
 from jackfield.worker.reference import ProcessorReference
 
 if TYPE_CHECKING:
     from jackfield.engine import Resident
+    from jackfield.manager import PluginManager
     from jackfield.templates.templates import Templates
 
 
@@ -39,7 +43,15 @@ _CHOOSE = "Choose a model that writes."
 
 
 class Prepared(msgspec.Struct):
-    """What the model is given, and what the user is told about it."""
+    """What the model is given, and what the user is told about it.
+
+    Attributes:
+        messages, tool_choice: for a model that makes its prompt itself.
+        toolbox: what it may call.
+        opening: what its reply was made to begin with; the end of the prompt.
+        continues: it goes on with a text that it began before.
+        chooses: it is first made to choose whether to call a tool.
+    """
 
     prompt: str
     params: SamplingParams
@@ -47,6 +59,11 @@ class Prepared(msgspec.Struct):
     messages: tuple[Message, ...] = ()
     media: tuple[MediaPart, ...] = ()
     processors: tuple[ProcessorReference, ...] = ()
+    toolbox: Toolbox | None = None
+    tool_choice: str = "auto"
+    opening: str = ""
+    continues: bool = False
+    chooses: bool = False
 
 
 class Preparation:
@@ -58,6 +75,7 @@ class Preparation:
         model: Resident,
         info: ModelInfo,
         plugins: TurnPlugins,
+        manager: PluginManager,
         templates: Templates,
         trace: Trace,
     ) -> None:
@@ -65,12 +83,17 @@ class Preparation:
         self._model = model
         self._info = info
         self._plugins = plugins
+        self._manager = manager
         self._templates = templates
         self._trace = trace
         self._events: list[Event] = []
         self._messages: tuple[Message, ...] = ()
         self._conversation: list[Message] = []
         self._shown: list[Message] = []  # what was rendered last
+        self._given: list[Message] = []  # the conversation as plugins made it
+        self._added: list[Message] = []  # what calls of tools added to it
+        self._template: ChatTemplate | None = None
+        self._toolbox: Toolbox | None = None
         self._system_prompt = ""
 
     async def prepare(self, settings: ModelSettings) -> Prepared:
@@ -99,24 +122,91 @@ class Preparation:
         if turn.mode == "completion":
             prompt = turn.prompt
             await fitting.check(prompt, "The prompt", "prompt")
-        elif self._info.renders:
-            trace.template = "the server's own"
-            prompt = await fitting.prompt(await self._input(fitting), self._plain)
         else:
-            wanted = turn.template or settings.template
-            template = self._templates.choose(self._info, wanted)
-            trace.template = template.name
-            params = check.stopping_at(params, template.stop)
-            prompt = await self._chat_prompt(template, fitting)
-        if not self._messages:
-            prompt = await self._plugins.transform_prompt(prompt, turn, trace)
-        processors = await self._processors()
-        trace.prompt = shortened(prompt)
-        trace.sampling = params.changed()
+            params = self._choose_template(turn.template or settings.template, params, check)
+            prompt = await self._chat_prompt(await self._input(fitting), fitting)
+        prepared = Prepared(prompt, params, [], processors=await self._processors())
+        prepared = await self._completed(
+            prepared, self._toolbox.must(turn) if self._toolbox else ()
+        )
+        trace.sampling = prepared.params.changed()
         trace.dropped += check.notes
-        events = [*check.notices, *fitting.events, *self._events]
-        media = tuple(_media(self._shown))
-        return Prepared(prompt, params, events, self._messages, media, processors)
+        prepared.events = [*check.notices, *fitting.events, *self._events]
+        self._first = prepared
+        return prepared
+
+    async def again(self, added: Message) -> Prepared:
+        """The prompt of another round, after calls of tools and their results.
+
+        Raises:
+            PromptTooLong: they do not fit into the context.
+        """
+        self._added.append(added)
+        fitting = Fitting(self._info, self._model.count, self._first.params.max_tokens, self._trace)
+        prompt = await self._chat_prompt([*self._given, *self._added], fitting)
+        params = self._free_params
+        return await self._completed(
+            Prepared(prompt, params, [], processors=self._first.processors), ()
+        )
+
+    def choosing(self, prepared: Prepared) -> Prepared:
+        """The same prompt, where the reply has to name a tool or none."""
+        assert self._toolbox is not None
+        return self._forced(prepared, [*self._toolbox.definitions, NO_TOOL])
+
+    def _choose_template(
+        self, wanted: str, params: SamplingParams, check: SamplingCheck
+    ) -> SamplingParams:
+        """Choose how the prompt is made; the parameters with its stop texts."""
+        source = ""
+        if self._info.renders:
+            self._trace.template = "the server's own"
+        else:
+            self._template = self._templates.choose(self._info, wanted)
+            self._trace.template, source = self._template.name, self._template.source
+            params = check.stopping_at(params, self._template.stop)
+        self._toolbox = Toolbox.of(self._turn, self._manager, self._info, source)
+        return params
+
+    async def _completed(self, prepared: Prepared, must: Sequence[ToolDefinition]) -> Prepared:
+        """The prompt as plugins change it, with what the model may or must call."""
+        if not self._messages:
+            prepared.prompt = await self._plugins.transform_prompt(
+                prepared.prompt, self._turn, self._trace
+            )
+        self._trace.prompt = shortened(prepared.prompt)
+        self._free_params = prepared.params
+        turn = self._turn
+        prepared.continues = bool(turn.continues and not self._added and turn.messages[-1].text)
+        prepared.messages, prepared.media = self._messages, tuple(_media(self._shown))
+        toolbox = prepared.toolbox = self._toolbox
+        if toolbox is None:
+            return prepared
+        if toolbox.parser is None:
+            prepared.tool_choice = _choice(turn.tool_choice, must)
+        elif must:
+            return self._forced(prepared, must)
+        else:
+            constrains = "json_schema" in self._info.sampling_fields
+            prepared.chooses = toolbox.parser.constrained and constrains
+        return prepared
+
+    def _forced(self, prepared: Prepared, tools: Sequence[ToolDefinition]) -> Prepared:
+        """The prompt with the beginning of a call, and a schema for the rest."""
+        assert self._toolbox is not None
+        assert self._toolbox.parser is not None
+        opening, schema = forced(self._toolbox.parser, tools, self._info, self._model.loader)
+        thinks = prepared.prompt.rstrip().endswith(OPENS)
+        start = f"{CLOSES}\n\n{opening}" if thinks else opening
+        values = {**prepared.params.model_dump(exclude_unset=True), "json_schema": schema}
+        values.pop("grammar", None)
+        return msgspec.structs.replace(
+            prepared,
+            prompt=prepared.prompt + start,
+            params=SamplingParams(**values),
+            opening=opening,
+            chooses=False,
+        )
 
     def _check_request(self) -> None:
         turn, can = self._turn, self._info.capabilities
@@ -161,16 +251,27 @@ class Preparation:
         )
         return ()
 
-    async def _chat_prompt(self, template: ChatTemplate, fitting: Fitting) -> str:
-        """The conversation as the plugins make it, in the model's own format."""
+    async def _chat_prompt(self, messages: list[Message], fitting: Fitting) -> str:
+        """The conversation in the model's own format."""
+        self._given = self._given or messages
+        toolbox, template = self._toolbox, self._template
+        if toolbox is not None:
+            messages = toolbox.told(messages)
+        if template is None:
+            return await fitting.prompt(messages, self._plain)
+        continues = bool(self._turn.continues) and not self._added
 
-        async def render(messages: list[Message]) -> str:
-            self._shown = messages
+        async def render(shown: list[Message]) -> str:
+            self._shown = shown
             return await self._templates.render(
-                template, messages, self._info, continue_reply=bool(self._turn.continues)
+                template,
+                shown,
+                self._info,
+                continue_reply=continues,
+                tools=toolbox.for_template if toolbox is not None else None,
             )
 
-        return await fitting.prompt(await self._input(fitting), render)
+        return await fitting.prompt(messages, render)
 
     async def _plain(self, messages: list[Message]) -> str:
         """The conversation as a text to count and to show; the messages themselves are sent."""
@@ -204,3 +305,10 @@ class Preparation:
 
 def _media(messages: Sequence[Message]) -> Iterator[MediaPart]:
     return (part for one in messages for part in one.parts if isinstance(part, MediaPart))
+
+
+def _choice(asked: ToolChoice | ToolName, must: Sequence[ToolDefinition]) -> str:
+    """Whether a tool has to be called now, as a server is told."""
+    if not must:
+        return "auto"
+    return asked.name if isinstance(asked, ToolName) else asked

@@ -9,18 +9,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
-import msgspec
 
 from jackfield.errors import ConversationNotFound
 from jackfield.messages import (
     Event,
     Message,
+    Part,
     ReasoningEvent,
     ReplacedEvent,
     TextEvent,
+    TextPart,
     TokenLogprob,
+    ToolCallEvent,
+    ToolResultEvent,
     UsageEvent,
-    message,
 )
 from jackfield.pipeline.turn import Turn
 from jackfield.trace import Trace
@@ -105,7 +107,8 @@ class ReplyWriter:
     def __init__(self, turn: Turn, conversations: Callable[[], Conversations]) -> None:
         self._turn = turn
         self._conversations = conversations
-        self._pieces: list[str] = []
+        self._pieces: list[str] = []  # of the text since the last part
+        self._parts: list[Part] = []  # what came before it
         self._reasoning: list[str] = []
         self._adding: asyncio.Task[None] | None = None
         self._saving: asyncio.Task[None] | None = None
@@ -114,11 +117,17 @@ class ReplyWriter:
     @property
     def text(self) -> str:
         """The reply so far, with what it continues."""
-        return "".join(self._pieces)
+        before = "".join(part.text for part in self._parts if isinstance(part, TextPart))
+        return before + "".join(self._pieces)
 
     def begin(self, continued: Message) -> None:
         """Start with the text of a reply that is continued."""
-        self._pieces.append(continued.text)
+        *before, last = continued.parts or (TextPart(""),)
+        self._parts += before
+        if isinstance(last, TextPart):
+            self._pieces.append(last.text)
+        else:
+            self._parts.append(last)
         self._reasoning.append(continued.reasoning)
 
     def take(self, event: Event) -> None:
@@ -132,7 +141,12 @@ class ReplyWriter:
         elif isinstance(event, ReasoningEvent):
             self._reasoning.append(event.text)
         elif isinstance(event, ReplacedEvent):
+            self._parts = [one for one in self._parts if not isinstance(one, TextPart)]
             self._pieces = [event.text]
+        elif isinstance(event, ToolCallEvent):
+            self._add_part(event.call)
+        elif isinstance(event, ToolResultEvent):
+            self._add_part(event.result)
         if self._turn.conversation is None:
             return
         if self._adding is None:  # not before the first token, which it would delay
@@ -195,7 +209,17 @@ class ReplyWriter:
         )
 
     def _message(self) -> Message:
-        made = message("assistant", self.text)
-        return msgspec.structs.replace(
-            made, reasoning="".join(self._reasoning), extras=dict(self._turn.extras)
+        text = "".join(self._pieces)
+        parts = (*self._parts, TextPart(text)) if text or not self._parts else self._parts
+        return Message(
+            "assistant",
+            tuple(parts),
+            reasoning="".join(self._reasoning),
+            extras=dict(self._turn.extras),
         )
+
+    def _add_part(self, part: Part) -> None:
+        if self._pieces:
+            self._parts.append(TextPart("".join(self._pieces)))
+            self._pieces = []
+        self._parts.append(part)

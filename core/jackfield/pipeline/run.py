@@ -42,6 +42,13 @@ class Run:
         self._started = time.perf_counter()
         self._first = 0.0
         self._latest = 0.0
+        self._earlier = 0  # tokens written for earlier prompts of this turn
+
+    def begin_request(self) -> None:
+        """The model is given a prompt, perhaps not the first of this turn."""
+        if self.usage is not None:
+            self._earlier = self.usage.completion_tokens
+        self.usage, self.tokens = None, 0
 
     def take(self, token: Token) -> None:
         """Count a token, and note the end."""
@@ -71,6 +78,7 @@ class Run:
         return ErrorEvent(error.message, error.hint, error.code, error.status, details)
 
     def _count(self, prompt: int, completion: int, cached: int) -> None:
+        written = self._earlier + completion
         self.usage = UsageEvent(
-            prompt, completion, cached, self._first, self._latest, self.context_length
+            prompt, written, cached, self._first, self._latest, self.context_length
         )

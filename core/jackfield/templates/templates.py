@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
@@ -13,6 +13,7 @@ from jackfield.loader import ModelInfo
 from jackfield.messages import Message
 from jackfield.templates.renderer import Renderer
 from jackfield.templates.template import ChatTemplate
+from jackfield.templates.turns import Turn, as_given
 
 if TYPE_CHECKING:
     from jackfield.manager import PluginManager
@@ -21,10 +22,6 @@ OWN = "model"
 """Name of the template that a model brings itself."""
 OPEN_END = "\ue0c5\ue0d1"
 """Stands at the end of a reply that is continued while its prompt is made; never in a text."""
-
-
-Turn: TypeAlias = dict[str, str]
-"""A message as a template is given it."""
 
 
 class Templates:
@@ -78,6 +75,7 @@ class Templates:
         info: ModelInfo,
         *,
         continue_reply: bool = False,
+        tools: list[dict[str, Any]] | None = None,
     ) -> str:
         """The prompt for a conversation.
 
@@ -86,13 +84,14 @@ class Templates:
 
         Args:
             continue_reply: leave the last message open for the model to go on with.
+            tools: what the model may call, as OpenAI's API has them.
 
         Raises:
             TemplateError: the template is broken, refuses the messages, or overruns its limits.
         """
-        values = {"bos_token": info.bos, "eos_token": info.eos, "tools": None, "documents": None}
+        values = {"bos_token": info.bos, "eos_token": info.eos, "tools": tools, "documents": None}
         make = partial(self._continued if continue_reply else self._rendered, template)
-        turns = [_as_given(one) for one in messages]
+        turns = as_given(messages, tools="tools" in template.source)
         prompt = await anyio.to_thread.run_sync(make, turns, values, abandon_on_cancel=True)
         if info.adds_bos and info.bos:  # the tokenizer writes it
             prompt = prompt.removeprefix(info.bos)
@@ -130,15 +129,9 @@ class Templates:
         except TemplateError:
             whole = ""
         prompt, found, _ = whole.partition(OPEN_END)
-        if found and last["content"].strip() in prompt:
+        if found and str(last["content"]).strip() in prompt:
             return prompt
-        return self._rendered(template, before, values) + last["content"]
-
-
-def _as_given(message: Message) -> Turn:
-    """A message as templates know it."""
-    given = {"role": message.role, "content": message.text}
-    return given | {"reasoning_content": message.reasoning} if message.reasoning else given
+        return self._rendered(template, before, values) + str(last["content"])
 
 
 def _merged(turns: Sequence[Turn]) -> list[Turn] | None:
