@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from api_server import Server, fake_server
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
-from test_tool_loop import SEES_TOOLS, Toolshed, call
+from toolshed import SEES_TOOLS, Toolshed, call
 
 WEATHER = {
     "type": "function",
