@@ -59,6 +59,7 @@ class Job:
         self._first = self._latest = 0.0
         self._pieces = 0
         self._asked: dict[str, Asked] = {}
+        self._decided: dict[str, Approval] = {}
 
     @property
     def done(self) -> bool:
@@ -114,15 +115,18 @@ class Job:
         self._cancelled = True
         self._cancel()
 
-    def asked(self, call: str) -> bool:
-        """Whether a call of a tool, by its id, waits for the user."""
+    def decided(self, call: str) -> bool:
+        """Whether the user has said whether a call of a tool, by its id, may run."""
         with self._change:
-            return call in self._asked
+            return call in self._decided
 
     def answer(self, call: str, approval: Approval) -> None:
-        """Say whether a call of a tool may run; one that does not wait any more is passed over."""
+        """Say whether a call of a tool may run; what was said first holds."""
         with self._change:
-            waiting = self._asked.pop(call, None)
+            if call in self._decided:
+                return
+            self._decided[call] = approval
+            waiting = self._asked.get(call)
         if waiting is not None:
             waiting.answer(approval)
 
@@ -131,11 +135,8 @@ class Job:
         waiting = Asked()
         with self._change:
             self._asked[call.id] = waiting
-        try:
-            return await waiting.answered
-        finally:
-            with self._change:
-                self._asked.pop(call.id, None)
+            early = self._decided.get(call.id)
+        return early or await waiting.answered
 
     async def run(self, pipeline: Pipeline, forget: Callable[[], None]) -> None:
         """Write the reply; runs in the application's event loop."""

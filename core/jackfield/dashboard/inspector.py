@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -35,6 +37,7 @@ def draw(trace: Trace) -> None:
     if trace.error:
         st.error(trace.error, icon=":material/error:")
     _draw_steps(trace.lines)
+    _draw_accounts(trace.accounts)
     for dropped in trace.dropped:
         st.warning(dropped, icon=":material/content_cut:")
     if trace.sampling:
@@ -73,6 +76,14 @@ def _draw_steps(lines: list[TraceLine]) -> None:
                 st.error(line.error, icon=":material/extension_off:")
             if line.changed:
                 st.code(difference(line.before, line.after), language="diff", wrap_lines=True)
+
+
+def _draw_accounts(accounts: Mapping[str, list[dict[str, Any]]]) -> None:
+    """What plugins tell of the turn themselves."""
+    for plugin, rows in accounts.items():
+        if rows:
+            st.markdown(f"**{plugin} · What it found and did**")
+            st.dataframe(rows, hide_index=True)
 
 
 def difference(before: str, after: str) -> str:

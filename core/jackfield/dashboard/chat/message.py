@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,16 +11,18 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.conversations import Node
 from jackfield.dashboard.callbacks import take
-from jackfield.dashboard.chat import turns
+from jackfield.dashboard.chat import tools, turns
+from jackfield.dashboard.chat.citations import address, cited
 from jackfield.dashboard.chat.markdown import as_typed, markdown
+from jackfield.dashboard.chat.shown import AVATARS, Shown
 from jackfield.dashboard.chat.tab import Tab
+from jackfield.dashboard.words import plain
 from jackfield.messages import Passage, UsageEvent
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 SHORTEST_MEASURED = 0.05  # seconds; a speed over less would be noise
-AVATARS = {"user": ":material/person:", "assistant": ":material/graphic_eq:"}
 
 COPY = ":material/content_copy: Copy"
 EDIT = ":material/edit: Edit"
@@ -43,23 +45,26 @@ class Place(msgspec.Struct, frozen=True):
     last: bool
 
 
-def draw(tab: Tab, node: Node, place: Place) -> None:
+def draw(tab: Tab, node: Node, place: Place, chat: Shown) -> None:
     """Draw a message."""
     role = node.message.role
     if role not in AVATARS:
         return  # the agent description has its place among the parameters
-    with st.chat_message(role, avatar=AVATARS[role]):
+    with st.chat_message(role, avatar=chat.avatar(role)):
         if tab.editing == node.id:
             _draw_editor(tab, node)
             return
         if role == "user":
             _draw_question(tab, node, place)
             return
-        _draw_reply(node)
+        if chat.look.name:
+            st.caption(f"**{plain(chat.look.name)}**")
+        _draw_reply(node, chat)
+        _draw_action(tab, node, chat)
         with _row(node):
             st.caption(_facts(node), width="stretch")
             _draw_versions(tab, node, place.versions)
-            _draw_menu(tab, node, place)
+            _draw_menu(tab, node, place, chat)
         following = st.empty()  # claimed in any case: it goes as soon as something follows
         if place.last:
             with following.container(horizontal=True, key="chat.next"):
@@ -85,13 +90,31 @@ def _row(node: Node) -> DeltaGenerator:
     )
 
 
-def _draw_reply(node: Node) -> None:
+def _draw_action(tab: Tab, node: Node, chat: Shown) -> None:
+    """Draw what came of something that a plugin does with a message."""
+    label, acted = tab.acted
+    if acted != node.id or label not in chat.labels:
+        return
+    with st.container(border=True, key=f"chat.acted.{node.id}"):
+        chat.draw_action(label, node)
+        st.button(
+            "Close",
+            type="tertiary",
+            key=f"chat.acted_close.{node.id}",
+            on_click=setattr,
+            args=(tab, "acted", ("", "")),
+        )
+
+
+def _draw_reply(node: Node, chat: Shown) -> None:
     if node.message.reasoning:
         with st.expander("Thoughts", type="compact"):
             st.markdown(markdown(node.message.reasoning))
-    if node.message.text:
-        st.markdown(markdown(node.message.text))
-    elif node.state == "complete":
+    sources = node.trace.sources if node.trace is not None else []
+    tools.draw_reply(
+        node.message, chat.titles, lambda text: st.markdown(cited(markdown(text), sources))
+    )
+    if not node.message.text and node.state == "complete":
         st.caption("The model answered with nothing.")
     if node.trace is not None:
         draw_sources(node.trace.sources)
@@ -108,7 +131,9 @@ def draw_sources(sources: Sequence[Passage]) -> None:
         return
     with st.expander(f"Sources ({len(sources)})", type="compact"):
         for number, passage in enumerate(sources, 1):
-            st.markdown(f"**[{number}]** {markdown(passage.title or passage.uri)}")
+            title = f"**[{number}]** {markdown(passage.title or passage.uri)}"
+            uri = address(passage)
+            st.markdown(f"{title} [:material/open_in_new: open]({uri})" if uri else title)
             st.code(passage.text, language=None, wrap_lines=True)
 
 
@@ -139,16 +164,16 @@ def _button(
     )
 
 
-def _draw_menu(tab: Tab, node: Node, place: Place) -> None:
+def _draw_menu(tab: Tab, node: Node, place: Place, chat: Shown | None = None) -> None:
     key = f"chat.menu.{node.id}"
     st.menu_button(
         ":material/more_horiz:",
-        _choices(node, place),
+        _choices(node, place, chat),
         type="tertiary",
         key=key,
         help="More to do with this message",
         on_click=_chosen,
-        args=(tab, node, key),
+        args=(tab, node, key, chat.labels if chat is not None else frozenset()),
     )
 
 
@@ -171,25 +196,28 @@ def _draw_versions(tab: Tab, node: Node, versions: Sequence[str]) -> None:
             st.caption(f"{at + 1}/{len(versions)}", width="content")
 
 
-def _choices(node: Node, place: Place) -> list[str]:
+def _choices(node: Node, place: Place, chat: Shown | None) -> list[str]:
     replied = node.message.role == "assistant"
     choices = [COPY, EDIT]
     if replied and not place.last:
         choices += [AGAIN, ONWARD]
     choices.append(BRANCH)
+    choices += chat.offered(node) if chat is not None else []
     if node.trace is not None:
         choices.append(INSPECT)
     return [*choices, DELETE]
 
 
-def _chosen(tab: Tab, node: Node, key: str) -> None:
-    take(key, lambda choice: _do(tab, node, choice))
+def _chosen(tab: Tab, node: Node, key: str, labels: Collection[str]) -> None:
+    take(key, lambda choice: _do(tab, node, choice, labels))
 
 
-def _do(tab: Tab, node: Node, choice: str) -> None:
+def _do(tab: Tab, node: Node, choice: str, labels: Collection[str]) -> None:
     actions = {AGAIN: turns.regenerate, ONWARD: turns.continue_reply, BRANCH: turns.branch}
     dialogs = {INSPECT: "inspect", DELETE: "delete"}
-    if choice == COPY:
+    if choice in labels:
+        tab.acted = (choice, node.id)
+    elif choice == COPY:
         tab.copied = node.message.text
     elif choice == EDIT:
         tab.editing = node.id

@@ -9,10 +9,12 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.conversations import Conversation, Node
 from jackfield.dashboard.callbacks import take
-from jackfield.dashboard.chat import dialogs, message, model_bar, reply, sidebar, turns
+from jackfield.dashboard.chat import composer, dialogs, message, model_bar, reply, sidebar, turns
 from jackfield.dashboard.chat.clipboard import draw_copy
 from jackfield.dashboard.chat.markdown import markdown
+from jackfield.dashboard.chat.shown import Shown
 from jackfield.dashboard.chat.tab import Tab, this_tab
+from jackfield.dashboard.chat.view import View
 from jackfield.jobs import Job
 
 DRAWN = 40
@@ -50,7 +52,7 @@ def draw(app: Application) -> None:
     draw_copy(tab)
     dialogs.draw(app, tab)
     if running is not None:
-        reply.follow(app, running)
+        reply.follow(app, running, _shown(app, tab, chat))
         st.rerun()
     elif chat.id:
         _watch(app, chat.id, mark)
@@ -96,6 +98,7 @@ def _draw_history(
     history = (st if same else st.empty()).container(key="chat.history")
     drawn = DRAWN + tab.earlier
     versions = app.conversations.versions(chat.id) if nodes else {}
+    shown = _shown(app, tab, chat)
     with history:
         earlier = st.empty()
         if len(nodes) > drawn:
@@ -110,11 +113,18 @@ def _draw_history(
         for node in nodes[-drawn:]:
             last = running is None and node is nodes[-1]
             place = message.Place(versions.get(node.id, [node.id]), last)
-            message.draw(tab, node, place)
+            message.draw(tab, node, place, shown)
         count = min(len(nodes), drawn)
         for _ in range(count, tab.drawn[1] if same else 0):
             st.empty()
     tab.drawn = (chat.id, count)
+
+
+def _shown(app: Application, tab: Tab, chat: Conversation) -> Shown:
+    return Shown(
+        lambda plugin: View(app, tab, chat, plugin, running=False),
+        app.plugins.chat_look(chat.options),
+    )
 
 
 def _draw_beginning(tab: Tab) -> None:
@@ -142,9 +152,10 @@ def _draw_bottom(
         st.bottom,
         st.container(horizontal=True, vertical_alignment="center", key="chat.bottom"),
     ):
+        composer.draw(app, tab, chat, running=running is not None)
+        st.space("stretch")
         _draw_gauge(app, chat, nodes)
         if running is not None:
-            st.space("stretch")
             st.button(
                 "Stop",
                 icon=":material/stop_circle:",

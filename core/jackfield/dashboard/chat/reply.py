@@ -10,7 +10,10 @@ import streamlit as st
 
 from jackfield.application import Application
 from jackfield.dashboard.chat.markdown import markdown, markdown_pieces
-from jackfield.dashboard.chat.message import AVATARS, draw_sources
+from jackfield.dashboard.chat.message import draw_sources
+from jackfield.dashboard.chat.shown import Shown
+from jackfield.dashboard.chat.tools import draw_question, draw_running, draw_step
+from jackfield.dashboard.words import plain
 from jackfield.jobs import Job
 from jackfield.messages import (
     Event,
@@ -19,6 +22,8 @@ from jackfield.messages import (
     ReasoningEvent,
     SourceEvent,
     TextEvent,
+    ToolCallEvent,
+    ToolResultEvent,
 )
 
 if TYPE_CHECKING:
@@ -30,44 +35,90 @@ SILENCE = 0.3  # seconds without news after which the page looks whether someone
 CURSOR = " ▍"
 
 
-def follow(app: Application, job: Job) -> None:
+def follow(app: Application, job: Job, chat: Shown) -> None:
     """Draw a reply while it is written; returns when it has ended.
 
     Leaving the page ends the drawing, not the reply.
     """
-    with st.chat_message("assistant", avatar=AVATARS["assistant"]):
-        drawing = _Drawing(app, job)
-        st.write_stream(markdown_pieces(drawing.texts()), cursor=CURSOR)
+    with st.chat_message("assistant", avatar=chat.avatar("assistant")):
+        if chat.look.name:
+            st.caption(f"**{plain(chat.look.name)}**")
+        drawing = _Drawing(app, job, chat)
+        while not drawing.over:
+            st.write_stream(markdown_pieces(drawing.texts()), cursor=CURSOR)
+            drawing.draw_step()
         drawing.end()
 
 
 class _Drawing:
     """The places of a reply on the page; claimed at once, so that no old element shines through."""
 
-    def __init__(self, app: Application, job: Job) -> None:
+    def __init__(self, app: Application, job: Job, chat: Shown) -> None:
         self._app = app
         self._job = job
-        self._stage = st.empty()
-        self._place = self._thoughts = st.empty()
+        self._chat = chat
+        self._batches = batches(job)
+        self._waiting: list[Event] = []
+        self._step: ToolCallEvent | ToolResultEvent | None = None
+        self._steps: dict[str, tuple[DeltaGenerator, ToolCallEvent]] = {}
         self._notices = st.container()
         self._sources: list[Passage] = []
+        self._begin()
+        self._begun = not job.turn.continues
+        self.over = False
+
+    def _begin(self) -> None:
+        """Claim the places of what follows."""
+        self._stage = st.empty()
+        self._place = self._thoughts = st.empty()
         self._reasoning = ""
         self._thinking: StatusContainer | None = None
         self._spoken = False
 
     def texts(self) -> Iterator[str]:
-        """The reply's text in pieces; everything else is drawn as it comes."""
-        turn = self._job.turn
-        if turn.continues:
-            yield turn.messages[-1].text
-        for events in batches(self._job):
-            text = "".join(event.text for event in events if isinstance(event, TextEvent))
-            if text and not self._spoken:
-                self._speak()
-            yield text
-            for event in events:
+        """The reply's text in pieces, up to a call of a tool or its result.
+
+        Everything else is drawn as it comes.
+        """
+        if not self._begun:
+            self._begun = True
+            yield self._job.turn.messages[-1].text
+        while True:
+            events: list[Event] | None = self._waiting or next(self._batches, None)
+            self._waiting = []
+            if events is None:
+                self.over = True
+                return
+            for place, event in enumerate(events):
+                if isinstance(event, ToolCallEvent | ToolResultEvent):
+                    self._step, self._waiting = event, events[place + 1 :]
+                    return
+                if isinstance(event, TextEvent):
+                    if event.text and not self._spoken:
+                        self._speak()
+                    yield event.text
                 self._take(event)
             self._draw_stage()
+
+    def draw_step(self) -> None:
+        """Draw the call or the result that the text stopped at."""
+        event, self._step = self._step, None
+        if event is None:
+            return
+        self._stage.empty()
+        if isinstance(event, ToolResultEvent):
+            place, asked = self._steps[event.result.call_id]
+            draw_step(place, asked.call, asked.title or asked.call.name, event.result)
+            self._begin()
+            return
+        place = st.empty()
+        self._steps[event.call.id] = (place, event)
+        title = event.title or event.call.name
+        if event.asks and not self._job.decided(event.call.id):
+            draw_question(place, self._job, event.call, title)
+            self._spoken = True  # nothing is waited for but the user
+        else:
+            draw_running(place, event.call, title)
 
     def end(self) -> None:
         """Draw what comes after the text."""

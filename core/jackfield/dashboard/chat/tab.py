@@ -39,6 +39,7 @@ class Tab:
         editing: id of the message that is being edited.
         dialog: what the open dialog is for, and the id of what it is about.
         deleted: id and title of the chat deleted last.
+        acted: what a plugin was asked to do with a message, and the message's id.
         copied: a text for the clipboard.
         exported: id of the chat whose file is offered.
         error, notice, gone: to be told with the next drawing.
@@ -53,6 +54,7 @@ class Tab:
     editing: str = ""
     dialog: tuple[str, str] = ("", "")
     deleted: tuple[str, str] = ("", "")
+    acted: tuple[str, str] = ("", "")
     copied: str = ""
     copies: int = 0
     exported: str = ""
