@@ -40,7 +40,9 @@ def allow(chat: ChatTab, *names: str) -> None:
     for name in names:
         chat.page.get_by_text(name, exact=True).click()
     chat.page.keyboard.press("Escape")
-    expect(chat.page.locator(".st-key-chat-tools button:visible")).to_contain_text(f"({len(names)})")
+    expect(chat.page.locator(".st-key-chat-tools button:visible")).to_contain_text(
+        f"({len(names)})"
+    )
 
 
 def test_a_harmless_tool_runs_and_its_step_is_shown(chat: ChatTab) -> None:

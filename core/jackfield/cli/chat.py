@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jackfield.cli.door import Door
 from jackfield.cli.load_flags import Force
+from jackfield.cli.plugin_options import Options, plugin_options
 from jackfield.errors import JackfieldError, ModelNotFound
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def add(cli: typer.Typer, door: Door) -> None:
         model: Annotated[str, typer.Argument(help="Model; empty: the last one used")] = "",
         system: Annotated[str | None, typer.Option(help="Agent description")] = None,
         preset: Annotated[str, typer.Option(help="Sampling preset")] = "",
+        tools: Annotated[
+            list[str] | None, typer.Option("--tool", help="Tool that the model may call")
+        ] = None,
+        options: Options = None,
         force: Force = False,
     ) -> None:
         """Talk with a model; the chat is kept and stands in the dashboard too."""
@@ -49,13 +54,19 @@ def add(cli: typer.Typer, door: Door) -> None:
             if force:
                 app.portal.call(partial(app.engine.load, name, force=True))
             session = Session(door, name, description, preset_params(door, preset))
+            session.tools, session.options = list(tools or ()), plugin_options(options)
             door.side.print(f"{name}. /help shows what you can do.", style="dim")
             while session.step():
                 pass
 
 
 class Session:
-    """A chat on the terminal."""
+    """A chat on the terminal.
+
+    Attributes:
+        tools: names of those that the model may call.
+        options: what the chat says to plugins.
+    """
 
     def __init__(self, door: Door, model: str, description: str, sampling: SamplingParams) -> None:
         self._door = door
@@ -63,6 +74,8 @@ class Session:
         self._description = description
         self._sampling = sampling
         self._chat: Conversation | None = None
+        self.tools: list[str] = []
+        self.options: dict[str, dict[str, Any]] = {}
 
     def step(self) -> bool:
         """Read a line and do what it says; False at the end."""
@@ -108,7 +121,12 @@ class Session:
 
         chats = self._door.app.conversations
         if self._chat is None:
-            self._chat = chats.create(model=self._model, agent_description=self._description)
+            self._chat = chats.create(
+                model=self._model,
+                agent_description=self._description,
+                options=self.options,
+                tools=self.tools,
+            )
         head = chats.get(self._chat.id).head
         chats.add(self._chat.id, head, message("user", line))
         self._answer()
@@ -137,6 +155,8 @@ class Session:
             conversation=self._chat.id,
             parent=path[-1].id,
             origin="cli",
+            use_tools=tuple(self.tools),
+            options=self.options,
         )
         try:
             answer(self._door, turn)

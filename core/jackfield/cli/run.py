@@ -10,6 +10,7 @@ import typer
 
 from jackfield.cli.door import Door
 from jackfield.cli.load_flags import Force
+from jackfield.cli.plugin_options import Options, plugin_options
 from jackfield.cli.sampling_flags import with_sampling
 from jackfield.errors import InvalidRequest
 from jackfield.sampling import SamplingParams
@@ -33,6 +34,10 @@ def add(cli: typer.Typer, door: Door) -> None:
         raw: Annotated[bool, typer.Option("--raw", help="Complete the text, no chat")] = False,
         plugins_on: Annotated[list[str] | None, typer.Option(help="Plugin to add")] = None,
         plugins_off: Annotated[list[str] | None, typer.Option(help="Plugin to leave out")] = None,
+        tools: Annotated[
+            list[str] | None, typer.Option("--tool", help="Tool that the model may call")
+        ] = None,
+        options: Options = None,
         force: Force = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
         verbose: Annotated[bool, typer.Option("--verbose", help="Show progress, speed")] = False,
@@ -56,6 +61,8 @@ def add(cli: typer.Typer, door: Door) -> None:
             on=tuple(plugins_on or ()),
             off=tuple(plugins_off or ()),
             origin="cli",
+            use_tools=tuple(tools or ()),
+            options=plugin_options(options),
         )
         with door.app.in_thread():
             if force:

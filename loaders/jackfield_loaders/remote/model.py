@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import socket
@@ -21,8 +20,6 @@ from jackfield import (
     LoadedModel,
     LoaderError,
     LoadFailed,
-    MediaPart,
-    Message,
     ModelFiles,
     ModelInfo,
     Prompt,
@@ -30,6 +27,7 @@ from jackfield import (
     SamplingParams,
     Token,
 )
+from jackfield_loaders.remote.chat import CallCollector, as_sent
 from jackfield_loaders.remote.options import RemoteOptions
 from jackfield_loaders.remote.speaking import Server
 from jackfield_loaders.text import TextStream
@@ -107,7 +105,9 @@ class RemoteModel(LoadedModel):
         """Ask the server, and pass on what it writes."""
         body = self._body(params)
         if prompt.messages:
-            body["messages"] = [_message(one) for one in prompt.messages]
+            body["messages"] = as_sent(prompt.messages)
+            if prompt.tools:
+                body |= {"tools": list(prompt.tools), "tool_choice": _choice(prompt.tool_choice)}
             if params.logprobs is not None:
                 body |= {"logprobs": True, "top_logprobs": params.logprobs}
             return RemoteReply(self._server, "/chat/completions", body, params.stop)
@@ -187,6 +187,7 @@ class RemoteReply(Iterator[Token]):
         self._reading = threading.RLock()
         self._finish, self._pieces = "stop", 0
         self._usage: dict[str, Any] = {}
+        self._calls = CallCollector()
         self._text = TextStream(stops)
 
     def __next__(self) -> Token:
@@ -198,6 +199,7 @@ class RemoteReply(Iterator[Token]):
             self._usage = chunk.get("usage") or self._usage
             for choice in chunk.get("choices") or ():
                 self._finish = choice.get("finish_reason") or self._finish
+                self._calls.take(choice)
                 token = _token(choice)
                 if token is None:
                     continue
@@ -240,7 +242,8 @@ class RemoteReply(Iterator[Token]):
             if isinstance(error, JackfieldError):
                 raise
             raise self._server.lost(error) from error
-        if not self._closed and not self._usage and self._finish == "stop" and not self._pieces:
+        empty = not (self._usage or self._pieces or self._calls.calls)
+        if not self._closed and empty and self._finish == "stop":
             raise LoaderError(f"The server {self._server.address!r} ended without an answer.")
         return None
 
@@ -258,7 +261,15 @@ class RemoteReply(Iterator[Token]):
                 (self._usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
             ),
             completion_tokens=int(self._usage.get("completion_tokens") or self._pieces),
+            tool_calls=self._calls.calls,
         )
+
+
+def _choice(wanted: str) -> str | dict[str, Any]:
+    """Whether a tool must be called, or which."""
+    if wanted in ("auto", "required"):
+        return wanted
+    return {"type": "function", "function": {"name": wanted}}
 
 
 def _fields(wanted: str, owner: str) -> dict[str, str]:
@@ -309,16 +320,3 @@ def _alternatives(found: Sequence[tuple[str, float]]) -> tuple[Alternative, ...]
         Alternative(text, -place, min(value, 0.0))
         for place, (text, value) in enumerate(found, start=1)
     )
-
-
-def _message(message: Message) -> dict[str, Any]:
-    """A message in OpenAI's form, images by value."""
-    media = [part for part in message.parts if isinstance(part, MediaPart)]
-    if not media:
-        return {"role": message.role, "content": message.text}
-    parts: list[dict[str, Any]] = [{"type": "text", "text": message.text}] if message.text else []
-    for part in media:
-        data = base64.b64encode(part.data).decode()
-        url = f"data:{part.media_type};base64,{data}"
-        parts.append({"type": "image_url", "image_url": {"url": url}})
-    return {"role": message.role, "content": parts}

@@ -10,6 +10,7 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.dashboard.forms import draw_form, forget
 from jackfield.dashboard.notices import draw_notices, notify, say_unchanged
+from jackfield.dashboard.settings.allowed_tools import draw_allowed_tools
 from jackfield.dashboard.settings.places import draw_api, draw_places
 from jackfield.dashboard.words import listed, show_error
 from jackfield.errors import JackfieldError
@@ -32,6 +33,7 @@ def draw(app: Application) -> None:
     _draw_problem(app)
     _draw_restart(app)
     _draw_form(app)
+    draw_allowed_tools(app)
     draw_api(app)
     draw_places(app)
 
