@@ -169,8 +169,8 @@ def test_an_import_that_is_no_chat_is_400(server, body):
     assert answer.json()["error"]["message"]
 
 
-def test_a_body_of_ten_megabytes_is_413_and_the_server_goes_on(server):
-    sent = {"model": "parrot", "messages": [{"role": "user", "content": "x" * 10_000_000}]}
+def test_a_body_of_forty_megabytes_is_413_and_the_server_goes_on(server):
+    sent = {"model": "parrot", "messages": [{"role": "user", "content": "x" * 40_000_000}]}
     for path in ("/v1/chat/completions", "/api/conversations/import", "/api/tokenize"):
         answer = server.http.post(path, json=sent)
         assert answer.status_code == 413

@@ -58,9 +58,9 @@ def test_a_prompt_that_is_too_long_is_refused_with_both_numbers(start_server):
 
 
 def test_a_body_over_the_limit_is_413(parrot):
-    error = refused(parrot, 413, messages=[{"role": "user", "content": "x" * 10_000_000}])
+    error = refused(parrot, 413, messages=[{"role": "user", "content": "x" * 40_000_000}])
     assert error["code"] == "body_too_large"
-    assert "8388608" in error["message"]
+    assert "33,554,432" in error["message"]
 
 
 def test_invalid_json_is_400_and_says_where(parrot):
