@@ -23,10 +23,16 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
+# What the tests use of the system: a browser, a voice, a translator with two pairs of languages.
+PROGRAMS = (
+    ("chromium", "chromium"),
+    ("espeak-ng", "espeak-ng"),
+    ("apertium", "apertium apertium-eng-spa apertium-fr-es"),
+)
 MOST_AT_ONCE = 4  # processes that test; each may have a model in memory
 STARTER = "smollm2"
-EXTRAS = {"serve": "gguf", "test": "test"}
-NEEDED_GB = {"serve": 1.5, "test": 12.0}
+EXTRAS = {"serve": "gguf,tools", "test": "test"}
+NEEDED_GB = {"serve": 1.5, "test": 16.0}
 # GPTQModel is built with the torch that is there, so it comes after everything else. 7.6 and later
 # want a newer torch than the one that the tests are pinned to.
 LATER = {"test": ["--no-build-isolation", "gptqmodel==7.5.0", "optimum>=2", "requests>=2.32"]}
@@ -131,7 +137,8 @@ def fetch_starter(jackfield: list[str], environment: dict[str, str]) -> None:
 def test(arguments: argparse.Namespace) -> int:
     """Install what the tests need and run them."""
     install("test")
-    need_program("chromium", "chromium")
+    for program, packages in PROGRAMS:
+        need_program(program, packages)
     # All tests run side by side, a file by one process: most of their time is waiting.
     side_by_side = ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE)), "--dist", "loadfile"]
     chosen = arguments.rest or side_by_side
@@ -254,18 +261,19 @@ def explain(output: str) -> str:
     return "The installation failed:\n{}\n{}".format(last, advice[0] if advice else "")
 
 
-def need_program(program: str, package: str) -> None:
+def need_program(program: str, packages: str) -> None:
     """Make sure that a program of the system is there; install it where that is possible."""
     if shutil.which(program):
         return
     apt = shutil.which("apt-get")
     if apt and hasattr(os, "geteuid") and os.geteuid() == 0:
-        say(f"Installing {package}.")
+        say(f"Installing {packages}.")
         subprocess.call([apt, "update", "-qq"])
-        if not subprocess.call([apt, "install", "-y", "-qq", package], stdout=subprocess.DEVNULL):
+        command = [apt, "install", "-y", "-qq", *packages.split()]
+        if not subprocess.call(command, stdout=subprocess.DEVNULL):
             return
     raise SetupError(
-        f"The tests need {program}. Install it (on Debian and Ubuntu: apt install {package}) and "
+        f"The tests need {program}. Install it (on Debian and Ubuntu: apt install {packages}) and "
         "start again."
     )
 
