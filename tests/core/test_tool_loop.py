@@ -1,5 +1,4 @@
 import json
-import time
 
 import pytest
 
@@ -167,7 +166,8 @@ def test_a_job_waits_for_the_users_answer_and_a_stop_ends_the_wait() -> None:
             )
             for event in job.follow():
                 if isinstance(event, ToolCallEvent):
-                    assert job.asked(event.call.id) or _soon(job, event.call.id)
+                    assert event.asks
+                    assert not job.decided(event.call.id)
                     if decided:
                         job.answer(event.call.id, "once")
                     else:
@@ -176,19 +176,21 @@ def test_a_job_waits_for_the_users_answer_and_a_stop_ends_the_wait() -> None:
             assert bool(results(job.events)) == decided
 
 
-def _soon(job, call_id: str) -> bool:
-    for _ in range(500):
-        if job.asked(call_id):
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def test_a_model_that_never_stops_calling_is_stopped() -> None:
-    with bench(call("add", a=1)) as at:
-        events, _ = run(at)
+def test_a_model_that_never_stops_calling_has_to_answer_in_the_end() -> None:
+    many = [call("add", a=number) for number in range(10)]
+    with bench(*many, "Enough.") as at:
+        events, trace = run(at)
     assert len(results(events)) == 10
     assert any("10 times in a row" in one.text for one in events if isinstance(one, NoticeEvent))
+    assert text_of(events) == "Enough."
+    assert '"description": "Add two numbers."' not in trace.prompt
+
+
+def test_a_model_that_repeats_a_call_is_asked_to_answer_without_tools() -> None:
+    with bench(call("add", a=1), call("add", a=1), "It is two.") as at:
+        events, _ = run(at)
+    assert len(results(events)) == 1
+    assert text_of(events) == "It is two."
 
 
 def test_tools_of_the_client_are_given_to_it_to_run() -> None:

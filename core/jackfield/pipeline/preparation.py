@@ -142,12 +142,19 @@ class Preparation:
             PromptTooLong: they do not fit into the context.
         """
         self._added.append(added)
-        fitting = Fitting(self._info, self._model.count, self._first.params.max_tokens, self._trace)
+        return await self._next()
+
+    async def without_tools(self) -> Prepared:
+        """The prompt of the last round, in which the model can only answer."""
+        self._toolbox = None
+        return await self._next()
+
+    async def _next(self) -> Prepared:
+        most = self._first.params.max_tokens
+        fitting = Fitting(self._info, self._model.count, most, self._trace)
         prompt = await self._chat_prompt([*self._given, *self._added], fitting)
-        params = self._free_params
-        return await self._completed(
-            Prepared(prompt, params, [], processors=self._first.processors), ()
-        )
+        prepared = Prepared(prompt, self._free_params, [], processors=self._first.processors)
+        return await self._completed(prepared, ())
 
     def choosing(self, prepared: Prepared) -> Prepared:
         """The same prompt, where the reply has to name a tool or none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from jackfield.messages import (
     TextPart,
     ToolCallEvent,
     ToolCallPart,
+    ToolResultPart,
 )
 from jackfield.pipeline.generation import Generation, called
 from jackfield.pipeline.preparation import Preparation, Prepared
@@ -49,13 +51,18 @@ class Rounds:
         self._settings = settings
 
     async def events(self, prepared: Prepared) -> AsyncGenerator[Event, None]:
-        """Text, calls and results until the model calls no more tools."""
+        """Text, calls and results until the model calls no more tools.
+
+        One that repeats a call whose result it has been given, or does not stop calling, is asked
+        once more without tools.
+        """
         toolbox = prepared.toolbox
         if toolbox is None:
             async with aclosing(self._written(prepared, [], [])) as written:
                 async for event in written:
                     yield event
             return
+        known = _answered(self._run.turn.messages)
         for _ in range(MOST_ROUNDS):
             texts: list[str] = []
             calls: list[ToolCallPart] = []
@@ -64,6 +71,9 @@ class Rounds:
                     yield event
             if not calls:
                 return
+            if all(_key(call) in known for call in calls):
+                break
+            known |= {_key(call) for call in calls}
             if any(toolbox.is_clients(call) for call in calls):
                 for event in self._for_client(toolbox, calls):
                     yield event
@@ -74,11 +84,15 @@ class Rounds:
                     yield event
             added = _added("".join(texts), calls, running)
             prepared = await self._preparation.again(added)
-        self._run.finish = "stop"
-        yield NoticeEvent(
-            f"The model called tools {MOST_ROUNDS} times in a row, and was stopped there.",
-            level="warning",
-        )
+        else:
+            yield NoticeEvent(
+                f"The model called tools {MOST_ROUNDS} times in a row, and had to answer then.",
+                level="warning",
+            )
+        last = await self._preparation.without_tools()
+        async with aclosing(self._written(last, [], [])) as written:
+            async for event in written:
+                yield event
 
     async def _round(
         self, prepared: Prepared, texts: list[str], calls: list[ToolCallPart]
@@ -125,3 +139,21 @@ def _added(text: str, calls: Sequence[ToolCallPart], running: ToolCalls) -> Mess
     """What a round adds to the conversation."""
     said: tuple[Part, ...] = (TextPart(text),) if text else ()
     return Message("assistant", (*said, *calls, *running.results))
+
+
+def _answered(messages: Sequence[Message]) -> set[tuple[str, str]]:
+    """Calls of a conversation that have been answered since the user's last message."""
+    places = [place for place, one in enumerate(messages) if one.role == "user"]
+    latest = messages[places[-1] + 1 :] if places else messages
+    parts = [part for one in latest for part in one.parts]
+    results = {part.call_id for part in parts if isinstance(part, ToolResultPart)}
+    calls = [part for part in parts if isinstance(part, ToolCallPart)]
+    return {_key(one) for one in calls if one.id in results}
+
+
+def _key(call: ToolCallPart) -> tuple[str, str]:
+    """What is the same for the same call, however it is written."""
+    try:
+        return call.name, json.dumps(json.loads(call.arguments or "{}"), sort_keys=True)
+    except ValueError:
+        return call.name, call.arguments
