@@ -11,7 +11,7 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.conversations import Node
 from jackfield.dashboard.callbacks import take
-from jackfield.dashboard.chat import turns
+from jackfield.dashboard.chat import attachments, turns
 from jackfield.dashboard.chat.markdown import as_typed, markdown
 from jackfield.dashboard.chat.tab import Tab
 from jackfield.messages import Passage, UsageEvent
@@ -67,6 +67,7 @@ def draw(tab: Tab, node: Node, place: Place) -> None:
 
 
 def _draw_question(tab: Tab, node: Node, place: Place) -> None:
+    attachments.draw(node)
     with _row(node):
         st.markdown(as_typed(node.message.text), width="stretch")
         if place.last:
