@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from jackfield.api.content_parts import KINDS, media_part
 from jackfield.api.errors import invalid
-from jackfield.api.requests import ChatMessage, ChatRequest
+from jackfield.api.requests import ChatMessage, ChatRequest, ContentPart
 from jackfield.api.tool_fields import sent_calls
-from jackfield.messages import Message, Role, TextPart, ToolCallPart, ToolResultPart
+from jackfield.messages import MediaPart, Message, Role, TextPart, ToolCallPart, ToolResultPart
 
 ROLES: dict[str, Role] = {
     "system": "system",
@@ -29,7 +30,7 @@ def conversation(request: ChatRequest) -> list[Message]:
     if not request.messages:
         raise invalid("messages", "'messages' is empty; a chat needs at least one message.")
     messages = [message_of(one, index) for index, one in enumerate(request.messages)]
-    if not any(one.parts and (one.text.strip() or one.role == "tool") for one in messages):
+    if not any(one.text.strip() or one.role == "tool" or _media(one) for one in messages):
         raise invalid("messages", "All messages are empty; there is nothing to answer.")
     return _with_names(messages)
 
@@ -66,7 +67,7 @@ def message_of(sent: ChatMessage, index: int) -> Message:
         )
     parts = _parts(sent, place, index)
     if sent.role == "tool":
-        text = "".join(part.text for part in parts)
+        text = "".join(part.text for part in parts if isinstance(part, TextPart))
         return Message("tool", (_result(sent, place, index, text),))
     calls = sent_calls(sent.tool_calls or ()) if sent.role == "assistant" else ()
     return Message(ROLES[sent.role], (*parts, *calls), sent.name or "")
@@ -82,20 +83,31 @@ def _result(sent: ChatMessage, place: str, index: int, text: str) -> ToolResultP
     return ToolResultPart(sent.tool_call_id, text, sent.name or "")
 
 
-def _parts(sent: ChatMessage, place: str, index: int) -> tuple[TextPart, ...]:
+def _media(one: Message) -> bool:
+    return any(isinstance(part, MediaPart) for part in one.parts)
+
+
+def _parts(sent: ChatMessage, place: str, index: int) -> tuple[TextPart | MediaPart, ...]:
     if sent.content is None:
         if sent.role != "assistant":
             raise invalid(f"{place}.content", f"Message {index} has no content.")
         return ()
     if isinstance(sent.content, str):
         return (TextPart(sent.content),)
-    parts = []
-    for number, part in enumerate(sent.content):
-        if part.type != "text" or part.text is None:
-            raise invalid(
-                f"{place}.content.{number}",
-                f"Part {number} of message {index} is of type {part.type!r}; only 'text' can be "
-                "read for now.",
-            )
-        parts.append(TextPart(part.text))
-    return tuple(parts)
+    return tuple(
+        _part(part, sent.role, f"{place}.content.{number}")
+        for number, part in enumerate(sent.content)
+    )
+
+
+def _part(part: ContentPart, role: str, place: str) -> TextPart | MediaPart:
+    if part.type == "text" and part.text is not None:
+        return TextPart(part.text)
+    if part.type in KINDS:
+        if role != "user":
+            raise invalid(place, f"Only a message of the user can hold a part {part.type!r}.")
+        return media_part(part.type, part.model_extra or {}, place)
+    known = ", ".join(repr(one) for one in ("text", *KINDS))
+    raise invalid(
+        place, f"A part is of type {part.type!r} or has no text; those that can be read: {known}."
+    )

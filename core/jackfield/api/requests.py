@@ -57,7 +57,7 @@ class ContentPart(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(description="Only text for now")
+    type: str = Field(description="text, image_url, input_audio or file; media as data, no address")
     text: str | None = None
 
 

@@ -78,10 +78,11 @@ class RemoteModel(LoadedModel):
             raise
         self._fields = _fields(options.fields, str(described.get("owned_by", "")).lower())
         chat = options.purpose == "chat"
+        can = {"completion", "chat", *(("vision",) if options.vision else ())}
         self.info = ModelInfo(
             architecture="remote",
             context_length=options.n_ctx or 8192,
-            capabilities=frozenset({"completion", "chat"} if chat else {options.purpose}),
+            capabilities=frozenset(can if chat else {options.purpose}),
             sampling_fields=frozenset(self._fields) if chat else frozenset(),
             parallel=options.parallel,
             renders=True,

@@ -15,6 +15,11 @@ class RemoteOptions(LoadOptions):
         title="What it is for",
         description="What the server's model can do; servers do not say it.",
     )
+    vision: bool = Field(
+        False,
+        title="Takes pictures",
+        description="Pictures in a chat are sent to the model; servers do not say whether it sees.",
+    )
     n_ctx: int = Field(
         0,
         title="Context length",

@@ -11,7 +11,7 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.conversations import Node
 from jackfield.dashboard.callbacks import take
-from jackfield.dashboard.chat import tools, turns
+from jackfield.dashboard.chat import attachments, tools, turns
 from jackfield.dashboard.chat.citations import address, cited
 from jackfield.dashboard.chat.markdown import as_typed, markdown
 from jackfield.dashboard.chat.shown import AVATARS, Shown
@@ -72,6 +72,7 @@ def draw(tab: Tab, node: Node, place: Place, chat: Shown) -> None:
 
 
 def _draw_question(tab: Tab, node: Node, place: Place) -> None:
+    attachments.draw(node)
     with _row(node):
         st.markdown(as_typed(node.message.text), width="stretch")
         if place.last:

@@ -9,7 +9,16 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.conversations import Conversation, Node
 from jackfield.dashboard.callbacks import take
-from jackfield.dashboard.chat import composer, dialogs, message, model_bar, reply, sidebar, turns
+from jackfield.dashboard.chat import (
+    attachments,
+    composer,
+    dialogs,
+    message,
+    model_bar,
+    reply,
+    sidebar,
+    turns,
+)
 from jackfield.dashboard.chat.clipboard import draw_copy
 from jackfield.dashboard.chat.markdown import markdown
 from jackfield.dashboard.chat.shown import Shown
@@ -166,6 +175,8 @@ def _draw_bottom(
     st.chat_input(
         "Message",
         key="chat.input",
+        accept_file="multiple",
+        max_upload_size=attachments.LARGEST_MB,
         disabled=not chat.model,
         on_submit=_submitted,
         args=(tab,),
@@ -173,7 +184,7 @@ def _draw_bottom(
 
 
 def _submitted(tab: Tab) -> None:
-    take("chat.input", lambda text: tab.later(turns.send, text or ""))
+    take("chat.input", lambda said: tab.later(turns.send, *attachments.taken(said)))
 
 
 def _draw_gauge(app: Application, chat: Conversation, nodes: Sequence[Node]) -> None:

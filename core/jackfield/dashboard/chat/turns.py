@@ -6,26 +6,29 @@ touches Streamlit: see :class:`~jackfield.dashboard.chat.tab.Tab`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jackfield.application import Application
 from jackfield.conversations import Conversation, Node
 from jackfield.dashboard.chat.tab import Tab
 from jackfield.errors import InvalidRequest
-from jackfield.messages import message
+from jackfield.messages import MediaPart, Message, TextPart, message
 from jackfield.pipeline import Turn
 from jackfield.sampling import SamplingParams
 
 STOP_WAIT = 10.0  # seconds for a reply that is being stopped to end
 
 
-def send(app: Application, tab: Tab, text: str) -> None:
+def send(app: Application, tab: Tab, text: str, files: Sequence[MediaPart] = ()) -> None:
     """Add the user's message and begin the reply; a draft is saved and becomes a chat."""
-    if not text.strip():
+    if not text.strip() and not files:
         raise InvalidRequest("The message is empty.", hint="Type something to send.")
     chat = tab.chat(app)
     if not chat.model:
         raise InvalidRequest("There is no model to answer.", hint="Get one on the Models page.")
     if not chat.id:
         made = app.conversations.create(
+            title="" if text.strip() else files[0].name,
             model=chat.model,
             agent_description=chat.agent_description,
             sampling=chat.sampling,
@@ -36,7 +39,8 @@ def send(app: Application, tab: Tab, text: str) -> None:
         tab.show(made.id)
     end_running(app, tab.shown)
     chat = app.conversations.get(tab.shown)
-    node = app.conversations.add(chat.id, chat.head, message("user", text))
+    words = (TextPart(text),) if text.strip() else ()
+    node = app.conversations.add(chat.id, chat.head, Message("user", (*words, *files)))
     answer(app, chat.id, node)
 
 
@@ -63,7 +67,8 @@ def continue_reply(app: Application, tab: Tab, node: Node) -> None:
 
 def edit(app: Application, tab: Tab, node: Node, text: str) -> None:
     """Add an edited version of a message; one of the user's is answered anew."""
-    if not text.strip():
+    has_files = any(isinstance(part, MediaPart) for part in node.message.parts)
+    if not text.strip() and not has_files:
         raise InvalidRequest("The edited message is empty.", hint="Delete it instead.")
     end_running(app, node.conversation)
     made = app.conversations.add(
