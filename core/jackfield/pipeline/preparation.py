@@ -237,7 +237,8 @@ class Preparation:
             if ABILITIES.get(kind, kind) not in can:
                 raise InvalidRequest(
                     f"The model {turn.model!r} takes no {kind} ({part.media_type!r} was sent).",
-                    hint="Leave it out, or choose a model that takes it.",
+                    hint="Leave it out, choose a model that takes it, or enable the plugin "
+                    "'attachments', which reads files for models that cannot.",
                     param="messages",
                 )
 
