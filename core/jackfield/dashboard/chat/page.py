@@ -12,6 +12,7 @@ from jackfield.dashboard.callbacks import take
 from jackfield.dashboard.chat import dialogs, message, model_bar, reply, sidebar, turns
 from jackfield.dashboard.chat.clipboard import draw_copy
 from jackfield.dashboard.chat.markdown import markdown
+from jackfield.dashboard.chat.player import draw_rest
 from jackfield.dashboard.chat.tab import Tab, this_tab
 from jackfield.jobs import Job
 
@@ -48,6 +49,7 @@ def draw(app: Application) -> None:
         with beginning.container(horizontal_alignment="center", key="chat.beginning"):
             _draw_beginning(tab)
     draw_copy(tab)
+    draw_rest(None if running is not None else job)
     dialogs.draw(app, tab)
     if running is not None:
         reply.follow(app, running)

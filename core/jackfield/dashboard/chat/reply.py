@@ -11,8 +11,10 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.dashboard.chat.markdown import markdown, markdown_pieces
 from jackfield.dashboard.chat.message import AVATARS, draw_sources
+from jackfield.dashboard.chat.player import Player
 from jackfield.jobs import Job
 from jackfield.messages import (
+    AudioEvent,
     Event,
     NoticeEvent,
     Passage,
@@ -50,6 +52,7 @@ class _Drawing:
         self._stage = st.empty()
         self._place = self._thoughts = st.empty()
         self._notices = st.container()
+        self._player = Player(st.container(gap=None), job.turn.id)
         self._sources: list[Passage] = []
         self._reasoning = ""
         self._thinking: StatusContainer | None = None
@@ -89,6 +92,8 @@ class _Drawing:
                 self._notices.caption(f":material/info: {markdown(text)}")
             case SourceEvent(passage):
                 self._sources.append(passage)
+            case AudioEvent():
+                self._player.play(event)
 
     def _draw_thoughts(self) -> None:
         if self._thinking is None:
