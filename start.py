@@ -23,10 +23,11 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
-# What the tests use of the system: a browser, a voice, a translator with two pairs of languages.
+# What the tests use of the system: a browser, a voice, what fetches more voices, a translator.
 PROGRAMS = (
     ("chromium", "chromium"),
     ("espeak-ng", "espeak-ng"),
+    ("npm", "npm"),
     ("apertium", "apertium apertium-eng-spa apertium-fr-es"),
 )
 MOST_AT_ONCE = 4  # processes that test; each may have a model in memory

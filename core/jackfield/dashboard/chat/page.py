@@ -21,6 +21,7 @@ from jackfield.dashboard.chat import (
 )
 from jackfield.dashboard.chat.clipboard import draw_copy
 from jackfield.dashboard.chat.markdown import markdown
+from jackfield.dashboard.chat.player import draw_rest
 from jackfield.dashboard.chat.shown import Shown
 from jackfield.dashboard.chat.tab import Tab, this_tab
 from jackfield.dashboard.chat.view import View
@@ -59,6 +60,7 @@ def draw(app: Application) -> None:
         with beginning.container(horizontal_alignment="center", key="chat.beginning"):
             _draw_beginning(tab)
     draw_copy(tab)
+    draw_rest(None if running is not None else job)
     dialogs.draw(app, tab)
     if running is not None:
         reply.follow(app, running, _shown(app, tab, chat))

@@ -11,11 +11,13 @@ import streamlit as st
 from jackfield.application import Application
 from jackfield.dashboard.chat.markdown import markdown, markdown_pieces
 from jackfield.dashboard.chat.message import draw_sources
+from jackfield.dashboard.chat.player import Player
 from jackfield.dashboard.chat.shown import Shown
 from jackfield.dashboard.chat.tools import draw_question, draw_running, draw_step
 from jackfield.dashboard.words import plain
 from jackfield.jobs import Job
 from jackfield.messages import (
+    AudioEvent,
     Event,
     NoticeEvent,
     Passage,
@@ -62,6 +64,7 @@ class _Drawing:
         self._step: ToolCallEvent | ToolResultEvent | None = None
         self._steps: dict[str, tuple[DeltaGenerator, ToolCallEvent]] = {}
         self._notices = st.container()
+        self._player = Player(st.container(gap=None), job.turn.id)
         self._sources: list[Passage] = []
         self._begin()
         self._begun = not job.turn.continues
@@ -140,6 +143,8 @@ class _Drawing:
                 self._notices.caption(f":material/info: {markdown(text)}")
             case SourceEvent(passage):
                 self._sources.append(passage)
+            case AudioEvent():
+                self._player.play(event)
 
     def _draw_thoughts(self) -> None:
         if self._thinking is None:

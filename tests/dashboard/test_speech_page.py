@@ -1,0 +1,129 @@
+"""Speech in the dashboard, without a browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from jackfield import JackfieldError, message
+from jackfield.application import Application
+from jackfield.dashboard.chat import microphone
+from jackfield_plugins.speech.plugin import Speech
+from page_test import running_app
+from speech_engines import Parrot, Voices
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Application]:
+    with running_app(tmp_path, speech=Speech, voices=Voices) as made:
+        made.plugins.speech_synthesizers()
+        made.plugins.speech_recognizers()
+        yield made
+
+
+def opened(app: Application) -> AppTest:
+    def script(draw, app) -> None:
+        draw(app)
+
+    ((_, page),) = app.plugins.pages()
+    test = AppTest.from_function(script, args=(page.draw, app), default_timeout=30).run()
+    assert not test.exception
+    return test
+
+
+def test_the_page_speaks_with_the_voice_that_is_chosen(app: Application) -> None:
+    test = opened(app)
+    test.selectbox[0].select("fr").run()
+    test.text_area[0].set_value("Bonjour.").run()
+    test.button[0].click().run()
+    assert not test.exception
+    assert Voices.engine.said == [("Bonjour.", "high", 1.0)]
+    assert len(test.get("audio")) == 1
+
+
+def test_the_page_says_what_is_missing(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    Voices.engine.lacks = "apt install humming"
+    monkeypatch.setattr(Parrot, "lacks", "apt install parrot")
+    test = opened(app)
+    assert len(test.info) == 2
+    table = test.markdown[-1].value
+    assert "| speaks | Humming | :material/download: `apt install humming` |" in table
+    assert "| understands | Parrot | :material/download: `apt install parrot` |" in table
+
+
+def test_without_any_engine_the_page_leads_to_the_plugins(tmp_path: Path) -> None:
+    with running_app(tmp_path, speech=Speech) as app:
+        test = opened(app)
+    assert "Plugins page" in test.info[-1].value
+
+
+def test_a_failing_voice_is_told_on_the_page(app: Application) -> None:
+    Voices.engine.failures = 1
+    test = opened(app)
+    test.button[0].click().run()
+    assert "The voice broke." in test.error[0].value
+
+
+def chat_view(app: Application, kept: dict[str, Any]) -> Any:
+    return SimpleNamespace(
+        app=app,
+        id="a",
+        model="",
+        options=kept,
+        running=False,
+        set=lambda **more: kept.update(more),
+        send=lambda text: None,
+        say=lambda text: None,
+    )
+
+
+def test_reading_aloud_is_switched_for_one_chat(app: Application) -> None:
+    def script(part, view) -> None:
+        part.draw(view)
+
+    kept: dict[str, Any] = {}
+    ((_, part),) = app.plugins.composer()
+    view = chat_view(app, kept)
+    test = AppTest.from_function(script, args=(part, view), default_timeout=30).run()
+    assert [one.value for one in test.toggle] == [False, False]
+    test.toggle[0].set_value(True).run()
+    assert not test.exception
+    assert kept == {"read_aloud": True}
+    assert test.toggle[0].value is True
+    test.toggle[0].set_value(False).run()
+    assert kept == {"read_aloud": False}
+
+
+def test_a_reply_is_read_aloud_once_however_often_the_page_is_drawn(app: Application) -> None:
+    def script(action, view, node) -> None:
+        action.draw(view, node)
+
+    ((_, action),) = app.plugins.chat_actions()
+    node: Any = SimpleNamespace(id="n", message=message("assistant", "One. Two."))
+    question: Any = SimpleNamespace(id="q", message=message("user", "One?"))
+    assert action.applies(node)
+    assert not action.applies(question)
+    view = chat_view(app, {"voice": "humming/high"})
+    test = AppTest.from_function(script, args=(action, view, node), default_timeout=30).run()
+    test.run()
+    assert not test.exception
+    assert len(test.get("audio")) == 1
+    assert Voices.engine.said == [("One.", "high", 1.0), ("Two.", "high", 1.0)]
+
+
+def test_what_is_said_into_the_microphone_becomes_text(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert microphone.can_listen(app)
+    assert microphone.heard(app, b" Good morning. ") == "Good morning."
+    with pytest.raises(JackfieldError, match="Nothing was understood"):
+        microphone.heard(app, b"  ")
+    with pytest.raises(JackfieldError, match="no recording"):
+        microphone.heard(app, b"\xff\xff")
+    monkeypatch.setattr(Parrot, "lacks", "apt install parrot")
+    assert not microphone.can_listen(app)
+    with pytest.raises(JackfieldError, match="apt install parrot"):
+        microphone.heard(app, b"Good morning.")
