@@ -18,6 +18,7 @@ class LoreEntry(msgspec.Struct, frozen=True, kw_only=True):
         order: lower ones are told first.
         priority: lower ones are dropped first where there is no room.
         at_start: before the character's description, else after it.
+        card: the entry of the card that it comes from, as it was.
     """
 
     text: str
@@ -28,9 +29,10 @@ class LoreEntry(msgspec.Struct, frozen=True, kw_only=True):
     constant: bool = False
     case_sensitive: bool = False
     regex: bool = False
-    order: int = 100
-    priority: int = 10
+    order: float = 100
+    priority: float = 10
     at_start: bool = True
+    card: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Character(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,18 +40,23 @@ class Character(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: what it is chosen by, lower-case and unique.
+        nickname: what ``{{char}}`` stands for in place of the name.
         greeting: its first message; ``greetings`` are others to begin with.
         examples: example dialogue, each begun by ``<START>``.
         instructions: an agent description in place of the usual one.
         last_words: put after the conversation, to keep the model to its part.
-        picture: PNG, JPEG or WebP, b"" for none.
+        picture: a small PNG, JPEG or WebP to show, b"" for none.
         voice: ``engine/voice``, "" for the usual one.
         sampling: fields of SamplingParams.
-        card: everything else that came with it, kept as it was.
+        scan_depth: how many of the latest messages bring up lore; 0: as many as usual.
+        token_budget: most tokens that lore may take; 0: as many as usual.
+        recursive: lore that has come up brings up more.
+        card: the card that it comes from, as it was.
     """
 
     id: str
     name: str
+    nickname: str = ""
     description: str = ""
     personality: str = ""
     scenario: str = ""
@@ -65,4 +72,7 @@ class Character(msgspec.Struct, frozen=True, kw_only=True):
     voice: str = ""
     sampling: dict[str, Any] = msgspec.field(default_factory=dict)
     lore: tuple[LoreEntry, ...] = ()
+    scan_depth: int = 0
+    token_budget: int = 0
+    recursive: bool = False
     card: dict[str, Any] = msgspec.field(default_factory=dict)
