@@ -75,8 +75,8 @@ from jackfield.speech import (
     Voice,
 )
 from jackfield.templates.template import ChatTemplate
-from jackfield.tool import Tool, ToolCallParser, ToolDefinition, tool
 from jackfield.tool_schema import any_call
+from jackfield.tools import Tool, ToolCallParser, ToolDefinition, tool
 from jackfield.translation import Translator
 from jackfield.vectors import Embeddings, Ranking
 

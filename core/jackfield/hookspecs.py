@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jackfield.sampling import SamplingParams, SamplingPreset
     from jackfield.speech import SpeechRecognizer, SpeechSynthesizer
     from jackfield.templates.template import ChatTemplate
-    from jackfield.tool import Tool, ToolCallParser
+    from jackfield.tools import Tool, ToolCallParser
     from jackfield.trace import Trace
     from jackfield.translation import Translator
 

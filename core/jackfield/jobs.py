@@ -22,7 +22,7 @@ from jackfield.messages import (
 )
 from jackfield.pipeline import Pipeline, Turn
 from jackfield.pipeline.turn import Approval
-from jackfield.tool import Tool
+from jackfield.tools import Tool
 
 BATCH = 0.05
 KEPT = 600.0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jackfield.sampling import SamplingPreset
     from jackfield.speech import SpeechRecognizer, SpeechSynthesizer
     from jackfield.templates.template import ChatTemplate
-    from jackfield.tool import Tool, ToolCallParser
+    from jackfield.tools import Tool, ToolCallParser
     from jackfield.translation import Translator
 
 

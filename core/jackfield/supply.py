@@ -15,7 +15,7 @@ from jackfield.plugin_record import Conflict
 from jackfield.sampling import SamplingPreset
 from jackfield.speech import SpeechRecognizer, SpeechSynthesizer
 from jackfield.templates.template import ChatTemplate
-from jackfield.tool import NAME, Tool, ToolCallParser
+from jackfield.tools import NAME, Tool, ToolCallParser
 from jackfield.translation import Translator
 from jackfield.turn_plugins import Implementation
 

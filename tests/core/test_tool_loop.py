@@ -1,8 +1,9 @@
 import json
 
+import jsonschema
 import pytest
 
-from jackfield import Tool, ToolCallPart, tool
+from jackfield import Tool, ToolCallPart, any_call, tool
 from jackfield.messages import (
     Message,
     NoticeEvent,
@@ -18,7 +19,7 @@ from jackfield.pipeline.call_splitter import CallSplitter
 from jackfield.pipeline.turn import ToolName
 from jackfield.testing import Workbench
 from jackfield.testing.fake import CHATML
-from jackfield.tool import ToolDefinition
+from jackfield.tools import ToolDefinition
 from toolshed import SEES_TOOLS, Parser, Toolshed, add, call
 
 ALL = ("add", "shout", "slow", "fails", "long")
@@ -252,3 +253,18 @@ def test_a_call_is_found_however_the_text_is_cut() -> None:
         assert "".join(one.text for one in [*events, *rest]) == "Well < then: "
         assert [one.name for one in calls] == ["add"]
         assert len(calls[0].id) == 9
+
+
+def test_what_schemas_of_tools_refer_to_is_found_in_that_of_a_call() -> None:
+    place = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    schema = {
+        "type": "object",
+        "properties": {"at": {"$ref": "#/$defs/Place"}},
+        "required": ["at"],
+        "$defs": {"Place": place},
+    }
+    tools = [ToolDefinition(name=name, parameters=schema) for name in ("go", "stay")]
+    check = jsonschema.Draft202012Validator(any_call(tools))
+    assert check.is_valid({"name": "go", "arguments": {"at": {"name": "Rome"}}})
+    assert not check.is_valid({"name": "stay", "arguments": {"at": {}}})
+    assert not check.is_valid({"name": "fly", "arguments": {"at": {"name": "Rome"}}})

@@ -43,6 +43,7 @@ EXAMPLES: list[tuple[str, str, list[tuple[str, dict[str, Any]]]]] = [
         f'{{"name": "pack-it", "arguments": {ODD_JSON}}}',
         TWO,
     ),
+    ("hermes", '{{"name": "weigh", "arguments": {"fruit": "pear", "count": 3}}}', ONE),
     ("hermes", '<tools>{"name": "weigh", "arguments": {"fruit": "pear", "count": 3}}</tools>', ONE),
     (
         "qwen3_coder",

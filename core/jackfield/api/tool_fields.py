@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jackfield.api.errors import invalid
 from jackfield.messages import ToolCallPart
 from jackfield.pipeline.turn import ToolName
-from jackfield.tool import NAME, ToolChoice, ToolDefinition
+from jackfield.tools import NAME, ToolChoice, ToolDefinition
 
 
 class FunctionDefinition(BaseModel):

@@ -8,7 +8,7 @@ import string
 import msgspec
 
 from jackfield.messages import Event, TextEvent, ToolCallPart
-from jackfield.tool import ToolCallParser
+from jackfield.tools import ToolCallParser
 
 LETTERS = string.ascii_letters + string.digits
 ID_LENGTH = 9

@@ -18,7 +18,7 @@ from jackfield.pipeline.turn import ToolName, Turn
 from jackfield.sampling import SamplingParams
 from jackfield.settings import ModelSettings
 from jackfield.templates.template import ChatTemplate
-from jackfield.tool import ToolChoice, ToolDefinition
+from jackfield.tools import ToolChoice, ToolDefinition
 from jackfield.trace import Trace, shortened
 from jackfield.turn_plugins import TurnPlugins
 from jackfield.worker.reference import ProcessorReference

@@ -14,7 +14,7 @@ import anyio.to_thread
 from jackfield.messages import Event, ToolCallEvent, ToolCallPart, ToolResultEvent, ToolResultPart
 from jackfield.pipeline.toolbox import Toolbox, arguments_of
 from jackfield.pipeline.turn import Approval, Turn
-from jackfield.tool import Tool
+from jackfield.tools import Tool
 from jackfield.trace import Trace
 
 if TYPE_CHECKING:

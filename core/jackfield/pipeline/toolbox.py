@@ -12,7 +12,7 @@ from jackfield.errors import InvalidRequest
 from jackfield.loader import ModelInfo
 from jackfield.messages import Message, ToolCallPart, message
 from jackfield.pipeline.turn import ToolName, Turn
-from jackfield.tool import Tool, ToolCallParser, ToolDefinition
+from jackfield.tools import Tool, ToolCallParser, ToolDefinition
 
 if TYPE_CHECKING:
     from jackfield.manager import PluginManager

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from jackfield.messages import FinishReason, Message, NoticeEvent, ToolCallPart
 from jackfield.sampling import SamplingParams
-from jackfield.tool import Tool, ToolChoice, ToolDefinition
+from jackfield.tools import Tool, ToolChoice, ToolDefinition
 
 if TYPE_CHECKING:
     from jackfield.loader import ModelInfo

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from jackfield import Character, InvalidRequest
+from jackfield import Character, InvalidRequest, JackfieldError
 
 from . import pictures
 from .cards import Card, Version, notes_on, own_version, read, version_of, write
@@ -77,8 +77,7 @@ def to_png(character: Character, picture: bytes, version: Version | None = None)
     Args:
         version: of the card; None for its own.
     """
-    import png
-
+    png = _png()
     version = version or own_version(character)
     card = json.dumps(write(character, version), ensure_ascii=False, separators=(",", ":"))
     keyword = next(name for name, one in CHUNKS.items() if one == version)
@@ -142,10 +141,25 @@ def _read_png(data: bytes) -> CardFile:
     return CardFile(read(card), picture, tuple(notes_on(card)))
 
 
+def _png() -> Any:
+    """The library that reads and writes the chunks of PNG pictures.
+
+    Raises:
+        JackfieldError: it is not installed.
+    """
+    try:
+        import png
+    except ImportError as error:
+        raise JackfieldError(
+            "Character cards in pictures need the package 'pypng', which is not installed.",
+            hint="Install it: pip install 'jackfield[characters]'. Cards as JSON work without it.",
+        ) from error
+    return png
+
+
 def _chunks(data: bytes) -> list[Chunk]:
     """The chunks of a PNG picture, checksums checked."""
-    import png
-
+    png = _png()
     try:
         return [(kind, body) for kind, body in png.Reader(bytes=data).chunks()]
     except (png.Error, EOFError) as error:
@@ -159,10 +173,8 @@ def _keyword(chunk: Chunk) -> bytes:
 
 
 def _without_cards(chunks: Iterable[Chunk]) -> bytes:
-    import png
-
     out = io.BytesIO()
-    png.write_chunks(out, [one for one in chunks if _keyword(one) not in CHUNKS])
+    _png().write_chunks(out, [one for one in chunks if _keyword(one) not in CHUNKS])
     return out.getvalue()
 
 

@@ -10,6 +10,8 @@ from jackfield_plugins.tool_calls.description import described
 from jackfield_plugins.tool_calls.reading import BARE, bare_calls, marked_calls
 
 MARKS = ("<tool_call>", "<tools>")
+DOUBLED = '{{"name"'
+"""How Qwen's template shows it, by mistake, and Qwen2.5-Coder sometimes writes it."""
 
 
 class Hermes(ToolCallParser):
@@ -21,7 +23,7 @@ class Hermes(ToolCallParser):
 
     name = "hermes"
     title = "Hermes, Qwen 2.5 and 3"
-    opens = (*MARKS, *BARE)
+    opens = (*MARKS, *BARE, DOUBLED)
 
     def fits(self, chat_template: str, architecture: str) -> int:
         """By the mark; Qwen models know it even if a changed template does not tell of it."""
@@ -34,7 +36,7 @@ class Hermes(ToolCallParser):
         for mark in MARKS:
             if mark in text:
                 return marked_calls(text, mark)
-        return bare_calls(text)
+        return bare_calls(text.replace("{{", "{", 1) if text.startswith(DOUBLED) else text)
 
     def describe(self, tools: Sequence[ToolDefinition]) -> str:
         """As these models were taught."""

@@ -11,7 +11,7 @@ from jackfield.conversations import Conversation
 from jackfield.dashboard.callbacks import take
 from jackfield.dashboard.chat.tab import Tab
 from jackfield.dashboard.chat.view import View
-from jackfield.tool import Tool
+from jackfield.tools import Tool
 
 
 def draw(app: Application, tab: Tab, chat: Conversation, *, running: bool) -> None:

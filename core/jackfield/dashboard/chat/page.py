@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -14,6 +15,7 @@ from jackfield.dashboard.chat import (
     composer,
     dialogs,
     message,
+    microphone,
     model_bar,
     reply,
     sidebar,
@@ -178,6 +180,7 @@ def _draw_bottom(
         "Message",
         key="chat.input",
         accept_file="multiple",
+        accept_audio=microphone.can_listen(app),
         max_upload_size=attachments.LARGEST_MB,
         disabled=not chat.model,
         on_submit=_submitted,
@@ -186,7 +189,16 @@ def _draw_bottom(
 
 
 def _submitted(tab: Tab) -> None:
-    take("chat.input", lambda said: tab.later(turns.send, *attachments.taken(said)))
+    take("chat.input", lambda said: tab.later(_send, said))
+
+
+def _send(app: Application, tab: Tab, said: Any) -> None:
+    """Send what was typed, attached and spoken."""
+    text, files = attachments.taken(said)
+    recording = getattr(said, "audio", None)
+    if recording is not None:
+        text = f"{text} {microphone.heard(app, recording.getvalue())}".strip()
+    turns.send(app, tab, text, files)
 
 
 def _draw_gauge(app: Application, chat: Conversation, nodes: Sequence[Node]) -> None:
