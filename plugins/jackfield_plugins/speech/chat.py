@@ -26,6 +26,9 @@ def draw_controls(plugin: Speech, chat: ChatView) -> None:
     import streamlit as st
 
     on = plugin.reads(chat.options)
+    plugins = chat.app.plugins
+    speaks = any(not one.missing() for one in plugins.speech_synthesizers().values())
+    listens = any(not one.missing() for one in plugins.speech_recognizers().values())
 
     def read_aloud() -> None:
         chat.set(read_aloud=not on)
@@ -35,16 +38,22 @@ def draw_controls(plugin: Speech, chat: ChatView) -> None:
         value=on,
         key=f"speech.read_aloud.{chat.id}.{on}",  # another widget when it is changed elsewhere
         on_change=read_aloud,
-        help="Speak each sentence of a reply as soon as it is written. Stop or Escape ends it.",
+        disabled=not (speaks or on),
+        help="Speak each sentence of a reply as soon as it is written. Stop or Escape ends it."
+        if speaks
+        else "No voice is ready yet: the Speech page tells what to do.",
     )
     hands_free = st.toggle(
         "Hands-free",
         key=HANDS_FREE,
         persist_state="session",
+        disabled=not listens,
         help="Talk instead of typing: what you say is sent when you pause. The microphone waits "
-        "while a reply is written or spoken.",
+        "while a reply is written or spoken."
+        if listens
+        else "Nothing that understands speech is ready yet: the Speech page tells what to do.",
     )
-    if hands_free:
+    if hands_free and listens:
         _draw_listener(plugin, chat)
 
 

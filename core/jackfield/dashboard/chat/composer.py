@@ -20,7 +20,9 @@ def draw(app: Application, tab: Tab, chat: Conversation, *, running: bool) -> No
     for owner, part in app.plugins.composer():
         view = View(app, tab, chat, owner, running=running)
         try:
-            with st.container(width="content", key=f"chat.composer.{owner}.{part.name}"):
+            with st.container(
+                horizontal=True, width="content", key=f"chat.composer.{owner}.{part.name}"
+            ):
                 part.draw(view)
         except Exception as error:  # a plugin's own code runs here
             logging.getLogger(__name__).exception("%s of %s failed", part.name, owner)
