@@ -35,6 +35,9 @@ class Stage(Plugin):
                 options = kept["options"]
                 running = False
 
+                def __init__(self) -> None:
+                    self.app = app
+
                 def set(self, **options: object) -> None:
                     kept["options"].update(options)
 
