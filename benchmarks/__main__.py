@@ -17,6 +17,7 @@ NAMES = {
     "gguf_servers": ("model",),
     "transformers_servers": ("folder",),
     "embeddings": ("embedder",),
+    "translation": ("translator",),
     "help_time": (),
     "first_byte": (),
     "chat_page": ("model",),
@@ -24,7 +25,12 @@ NAMES = {
 }
 """The benchmarks, and which of the tests' models each uses."""
 
-PARTS = {"model": "smollm2", "folder": "smollm2_folder", "embedder": "minilm"}
+PARTS = {
+    "model": "smollm2",
+    "folder": "smollm2_folder",
+    "embedder": "minilm",
+    "translator": "opus_mt",
+}
 UNUSED = Path("none")
 """Stands for a model that no benchmark of this run uses."""
 ROOT = Path(__file__).parents[1]
@@ -51,6 +57,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a GGUF file instead of the tests' SmolLM2")
     parser.add_argument("--folder", type=Path, help="safetensors instead of the tests' SmolLM2")
     parser.add_argument("--embedder", type=Path, help="a folder instead of the tests' MiniLM")
+    parser.add_argument("--translator", type=Path, help="a folder instead of the tests' opus-mt")
     parser.add_argument("--device", default="cpu", help="where the models run, e.g. cuda")
     parser.add_argument("--rounds", type=int, default=7, help="pairs to measure")
     parser.add_argument("--tokens", type=int, default=96, help="length of a reply")
@@ -68,7 +75,7 @@ def main() -> None:
     if unknown := [name for name in names if name not in NAMES]:
         parser.error(f"no benchmark {unknown[0]!r}; there are: {', '.join(NAMES)}")
     used = {what for name in names for what in NAMES[name]}
-    model, folder, embedder = (
+    model, folder, embedder, translator = (
         (getattr(given, what) or (part(name) if what in used else UNUSED)).resolve()
         for what, name in PARTS.items()
     )
@@ -80,6 +87,7 @@ def main() -> None:
         given.tokens,
         given.threads,
         given.device,
+        translator,
     )
     results: list[Result] = []
     for name in names:

@@ -32,6 +32,7 @@ class Setting:
         tokens: length of a reply.
         threads: the engines' threads.
         device: ``cpu`` or an accelerator, e.g. ``cuda``.
+        translator: the folder of an opus-mt model.
     """
 
     model: Path
@@ -41,6 +42,7 @@ class Setting:
     tokens: int
     threads: int
     device: str = "cpu"
+    translator: Path = Path("none")
 
     @property
     def layers(self) -> int:

@@ -1,0 +1,1 @@
+"""Offline translation: engines, and the plugin that translates chats. Imports nothing itself."""
