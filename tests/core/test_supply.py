@@ -4,7 +4,17 @@ import typer
 from fastapi import APIRouter
 from typer.testing import CliRunner
 
-from jackfield import ChatTemplate, Loader, Match, ModelSource, Page, Plugin, hookimpl
+from jackfield import (
+    Character,
+    ChatTemplate,
+    Loader,
+    Match,
+    ModelSource,
+    Page,
+    Plugin,
+    Translator,
+    hookimpl,
+)
 from jackfield.errors import InvalidRequest
 from jackfield.manager import PluginManager
 from jackfield.page_check import known_icons
@@ -41,6 +51,20 @@ def page(url_path: str = "extra", **changes) -> Page:
     return msgspec.structs.replace(made, **changes)
 
 
+class Mirror(Translator):
+    name = "mirror"
+    title = "A mirror"
+
+    def missing(self):
+        return ""
+
+    def pairs(self):
+        return [("en", "ne")]
+
+    def translate(self, texts, source, target):
+        return [text[::-1] for text in texts]
+
+
 class Supplies(Plugin):
     """One of each."""
 
@@ -66,6 +90,14 @@ class Supplies(Plugin):
     def jackfield_pages(self):
         return self.given
 
+    @hookimpl
+    def jackfield_characters(self):
+        return [Character(id="ada", name="Ada")]
+
+    @hookimpl
+    def jackfield_translators(self):
+        return [Mirror()]
+
 
 @pytest.fixture
 def manager(paths) -> PluginManager:
@@ -90,6 +122,8 @@ def test_plugins_supply_things_by_name(manager):
     assert manager.chat_templates()["plain"].source == "a"
     assert manager.sampling_presets()["calm"].params == {"temperature": 0.1}
     assert [(owner, one.url_path) for owner, one in manager.pages()] == [("a", "extra")]
+    assert manager.characters()["ada"].name == "Ada"
+    assert manager.translators()["mirror"].translate(["ab"], "en", "ne") == ["ba"]
     assert manager.conflicts() == []
     assert manager.loaders()["echo"] is manager.loaders()["echo"]
     manager.disable("a")
@@ -101,6 +135,7 @@ def test_what_two_plugins_offer_is_asked_about_and_the_answer_kept(paths, manage
     manager.register("a", Supplies)
     manager.register("b", Supplies)
     whats = ["loader:echo", "source:shelf", "template:plain", "preset:calm", "page:extra"]
+    whats += ["character:ada", "translator:mirror"]
     assert [one.what for one in manager.conflicts()] == whats
     assert all(one.owners == ("a", "b") and one.chosen is None for one in manager.conflicts())
     assert manager.loaders() == manager.chat_templates() == manager.sampling_presets() == {}

@@ -21,7 +21,24 @@ def add(cli: typer.Typer, app: Application, plugin: Mcp) -> None:
     """Add the verbs."""
     group = typer.Typer(no_args_is_help=True, help="List, add and remove MCP servers.")
     cli.add_typer(group, name="mcp")
+    _add_list(group, app, plugin)
+    _add_add(group, app, plugin)
 
+    @group.command()
+    def remove(name: Annotated[str, typer.Argument(help="The server's name")]) -> None:
+        """Remove a server."""
+        changes.remove(app, plugin, name)
+        typer.echo(f"Removed {name}.")
+
+    @group.command()
+    def secret(name: Annotated[str, typer.Argument(help="What ${NAME} stands for")]) -> None:
+        """Set a secret for env, headers or url, asked for unseen; empty forgets it."""
+        value = typer.prompt("Value", hide_input=True, default="", show_default=False)
+        changes.set_secret(app, plugin, name, value)
+        typer.echo(f"{'Kept' if value else 'Forgot'} {name}.")
+
+
+def _add_list(group: typer.Typer, app: Application, plugin: Mcp) -> None:
     @group.command("list")
     def list_(
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
@@ -39,6 +56,8 @@ def add(cli: typer.Typer, app: Application, plugin: Mcp) -> None:
         if not states:
             typer.echo("No MCP servers. Add one: jackfield mcp add NAME -- COMMAND", err=True)
 
+
+def _add_add(group: typer.Typer, app: Application, plugin: Mcp) -> None:
     @group.command("add")
     def add_(
         name: Annotated[str, typer.Argument(help="Short name; its tools' names begin with it")],
@@ -74,19 +93,6 @@ def add(cli: typer.Typer, app: Application, plugin: Mcp) -> None:
         }
         server = changes.add(app, plugin, values)
         typer.echo(f"Added {server.name}: {server.where}")
-
-    @group.command()
-    def remove(name: Annotated[str, typer.Argument(help="The server's name")]) -> None:
-        """Remove a server."""
-        changes.remove(app, plugin, name)
-        typer.echo(f"Removed {name}.")
-
-    @group.command()
-    def secret(name: Annotated[str, typer.Argument(help="What ${NAME} stands for")]) -> None:
-        """Set a secret for env, headers or url, asked for unseen; empty forgets it."""
-        value = typer.prompt("Value", hide_input=True, default="", show_default=False)
-        changes.set_secret(app, plugin, name, value)
-        typer.echo(f"{'Kept' if value else 'Forgot'} {name}.")
 
 
 def _settled(app: Application, plugin: Mcp) -> list[dict[str, Any]]:
