@@ -31,7 +31,9 @@ def draw_languages(chat: ChatView, engines: Engines, config: Any) -> None:
     user = chat.options.get("user") or config.user_language or AS_WRITTEN
     model = chat.options.get("model") or config.model_language
     label = f"{user} – {model}" if on else "Translate"
-    popover = st.popover(label, icon=":material/translate:", key="translation-popover")
+    popover = st.popover(
+        label, icon=":material/translate:", type="tertiary", key="translation-popover"
+    )
     with popover:
         st.toggle(
             "Translate this chat",

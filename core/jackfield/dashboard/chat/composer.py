@@ -45,8 +45,8 @@ def _draw_tools(app: Application, tab: Tab, chat: Conversation) -> None:
         key="chat.tools",
     ):
         st.caption(
-            "The model may call what is switched on here. It asks you first, unless a tool can do "
-            "no harm."
+            "The model may call what is switched on here. You are asked before each call, unless "
+            "the tool can do no harm."
         )
         allowed = app.settings.value.tools
         for owner, tool in tools:
