@@ -22,6 +22,7 @@ NAMES = {
     "first_byte": (),
     "chat_page": ("model",),
     "unload": ("model", "folder", "embedder"),
+    "knowledge": ("embedder",),
 }
 """The benchmarks, and which of the tests' models each uses."""
 
