@@ -13,7 +13,6 @@ from jackfield.trace import Trace
 
 CONTEXT_SHARE = 0.5
 """Most of the free context that passages of plugins may fill."""
-CITE = " After what you take from it, cite its number, like [1]."
 RESERVE = 512
 """Tokens kept free for a reply of unlimited length."""
 
@@ -139,8 +138,7 @@ def with_passages(text: str, passages: Sequence[Passage]) -> str:
         f"[{number}] {passage.title}\n{passage.text}".strip()
         for number, passage in enumerate(passages, start=1)
     ]
-    asks = CITE if any(passage.uri for passage in passages) else ""
-    return f"This may help to answer.{asks}\n\n" + "\n\n".join(listed) + f"\n\n{text}"
+    return "This may help to answer:\n\n" + "\n\n".join(listed) + f"\n\n{text}"
 
 
 def _turns(messages: Sequence[Message]) -> list[range]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,13 @@ import anyio.to_thread
 from jackfield.errors import JackfieldError
 from jackfield.messages import (
     DoneEvent,
+    ErrorEvent,
     Event,
     FinishReason,
+    Message,
     NoticeEvent,
     ReplacedEvent,
+    TextEvent,
 )
 from jackfield.pipeline.ending import to_the_end
 from jackfield.pipeline.preparation import Preparation
@@ -104,6 +107,29 @@ class Pipeline:
         if run.unsaved:
             yield NoticeEvent(f"This reply could not be saved: {run.unsaved}.", level="warning")
         yield DoneEvent(run.finish, turn.id, turn.reply)
+
+    async def ask(
+        self, model: str, messages: Sequence[Message], *, off: tuple[str, ...] = ()
+    ) -> str:
+        """A model's whole answer, kept nowhere: for plugins that need a text written.
+
+        Args:
+            off: plugins that take no part, the one that asks among them.
+
+        Raises:
+            JackfieldError: the turn failed.
+        """
+        text = ""
+        turn = Turn(model=model, messages=list(messages), off=off)
+        async with aclosing(self.run(turn)) as events:
+            async for event in events:
+                if isinstance(event, TextEvent):
+                    text += event.text
+                elif isinstance(event, ReplacedEvent):
+                    text = event.text
+                elif isinstance(event, ErrorEvent):
+                    raise JackfieldError(event.message, hint=event.hint, **event.details)
+        return text
 
     async def _answer(self, run: Run, plugins: TurnPlugins) -> AsyncGenerator[Event, None]:
         """From the first hook to the last word."""

@@ -17,7 +17,7 @@ def draw(knowledge: Knowledge, chat: ChatView) -> None:
     key = f"{knowledge.context.name}-composer-{chat.id or 'new'}"
     chosen = list(chat.options.get("collections", knowledge.config.default_collections))
     label = f"Knowledge ({len(chosen)})" if chosen else "Knowledge"
-    with st.popover(label, icon=":material/library_books:", key=f"{key}-open"):
+    with st.popover(label, icon=":material/library_books:", type="tertiary", key=f"{key}-open"):
         try:
             names = [one.name for one in knowledge.library().catalogue.collections()]
         except JackfieldError as error:

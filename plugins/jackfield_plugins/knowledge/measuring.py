@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jackfield import ErrorEvent, InvalidRequest, JackfieldError, TextEvent, message
+from jackfield import InvalidRequest, JackfieldError, message
 from jackfield_plugins.knowledge.jobs import Job
 from jackfield_plugins.knowledge.records import MODES, Asked, Chunk, Collection, Hit, Mode
 
@@ -217,21 +217,8 @@ def make_questions(
 
 async def _written(app: Application, model: str, chunk: Chunk, off: str) -> str:
     """What the model answers; no chat is made of it."""
-    from jackfield.pipeline import Turn
-
-    turn = Turn(
-        model=model,
-        messages=[message("user", ASKING.format(text=chunk.embedded))],
-        off=(off,),
-        origin="dashboard",
-    )
-    text = ""
-    async for event in app.pipeline.run(turn):
-        if isinstance(event, TextEvent):
-            text += event.text
-        elif isinstance(event, ErrorEvent):
-            raise JackfieldError(event.message, hint=event.hint)
-    return text
+    asked = message("user", ASKING.format(text=chunk.embedded))
+    return await app.pipeline.ask(model, [asked], off=(off,))
 
 
 def _scored(setting: str, runs: dict[str, list[str]], seconds: float) -> Measured:
