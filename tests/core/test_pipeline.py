@@ -10,7 +10,6 @@ import pytest
 
 from jackfield import Plugin, SamplingParams, TurnRefused, hookimpl
 from jackfield.application import Application
-from jackfield.errors import JackfieldError
 from jackfield.loader import ModelInfo
 from jackfield.messages import (
     DoneEvent,
@@ -390,13 +389,3 @@ def test_a_real_model_answers_and_several_turns_run_at_once(paths: Paths, smollm
         assert ["Paris" in text for text in found] == [True] * 3
         empty = run(app, Turn(model="smollm2", mode="completion", sampling=greedy))
         assert isinstance(empty[-1], DoneEvent)
-
-
-def test_a_plugin_can_have_a_text_written_that_is_kept_nowhere() -> None:
-    with Workbench(replies=["Written."]) as bench:
-        ask = bench.app.pipeline.ask
-        text = bench.app.portal.call(ask, "fake-model", [message("user", "Write")])
-        assert text == "Written."
-        assert bench.app.conversations.list() == []
-        with pytest.raises(JackfieldError, match="no model 'gone'"):
-            bench.app.portal.call(ask, "gone", [message("user", "Write")])

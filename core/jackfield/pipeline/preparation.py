@@ -106,9 +106,9 @@ class Preparation:
             InvalidRequest: the model cannot do what is asked.
         """
         turn, trace = self._turn, self._trace
-        turn.info, turn.count = self._info, self._model.count
         self._system_prompt = settings.system_prompt
         self._check_request()
+        turn.info, turn.count = self._info, self._model.count
         if turn.mode == "chat":
             self._conversation = await self._plugins.transform_messages(
                 self._system_first(), turn, trace
