@@ -307,6 +307,7 @@ class Preparation:
             needed = [one for one in messages[:last] if one.role == "system"] + messages[last:]
             kept = await fitting.passages(found, needed)
             messages[last] = messages[last].with_text(with_passages(text, kept))
+            self._turn.sources = kept
             self._events += [SourceEvent(passage) for passage in kept]
         return messages
 

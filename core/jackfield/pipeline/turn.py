@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
-from jackfield.messages import FinishReason, Message, NoticeEvent, ToolCallPart
+from jackfield.messages import FinishReason, Message, NoticeEvent, Passage, ToolCallPart
 from jackfield.sampling import SamplingParams
 from jackfield.tools import Tool, ToolChoice, ToolDefinition
 
@@ -56,6 +56,7 @@ class Turn:
         finish: set by the pipeline: why the model stopped writing, "" before that.
         info: set by the pipeline: what the model can do, None before it is loaded.
         count: set by the pipeline: tells how many of the model's tokens a text is.
+        sources: set by the pipeline: the passages that the model is given, as they are numbered.
         extras: what plugins want kept with the reply, by plugin (``Message.extras``).
         accounts: what plugins have to tell of this turn, by plugin: rows of a table.
     """
@@ -84,6 +85,7 @@ class Turn:
     finish: FinishReason | Literal[""] = ""
     info: ModelInfo | None = None
     count: Callable[[str], Awaitable[int]] = _not_loaded
+    sources: list[Passage] = field(default_factory=list)
     extras: dict[str, Any] = field(default_factory=dict)
     accounts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notices: list[NoticeEvent] = field(default_factory=list)

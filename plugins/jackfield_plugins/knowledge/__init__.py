@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from jackfield import (
     ComposerPart,
     Document,
+    Event,
     Field,
     JackfieldError,
     Page,
@@ -68,7 +69,11 @@ class Knowledge(Plugin):
         reranker: str = Field(
             "", description="A reranking model that sorts what was found; empty: none"
         )
-        cite: bool = Field(True, description="Ask the model to cite passages by their number")
+        cite: bool = Field(
+            True,
+            description="Ask the model to cite passages by their number, and add the number to "
+            "sentences whose words are a passage's where it forgets",
+        )
         embedding_model: str = Field(
             "", description="Embedding model for new collections; empty: the first there is"
         )
@@ -124,6 +129,18 @@ class Knowledge(Plugin):
         """The passages that were found."""
         found: list[Passage] = turn.notes.get(self.context.name, [])
         return found or None
+
+    @hookimpl(tryfirst=True)
+    def jackfield_filter_stream(
+        self, events: AsyncIterator[Event], turn: Turn
+    ) -> AsyncIterator[Event] | None:
+        """Add the citations that the model forgets."""
+        from jackfield_plugins.knowledge.turns import cited
+
+        mine = {passage.uri for passage in turn.notes.get(self.context.name, [])}
+        numbered = enumerate(turn.sources, start=1)
+        passages = {number: one.text for number, one in numbered if one.uri in mine}
+        return cited(events, passages) if passages and self.config.cite else None
 
     @hookimpl
     def jackfield_tools(self) -> list[Tool]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jackfield import JackfieldError, Passage
+from jackfield import Event, JackfieldError, Passage, TextEvent, ToolCallEvent
+from jackfield_plugins.knowledge.citing import Citer
 from jackfield_plugins.knowledge.records import Asked, Filters, Found, Hit, Mode, places
 
 if TYPE_CHECKING:
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
     from jackfield_plugins.knowledge import Knowledge
 
 CITE = (
-    "Answer in full sentences. Use the numbered passages above where they help, and end each "
-    "sentence that uses one with the passage's number in square brackets, as in: The shop opens "
-    "at nine [1]."
+    "Answer in full sentences, from the numbered passages above where they help. End each sentence "
+    "that uses one with that passage's number in square brackets."
 )
 
 
@@ -130,3 +130,23 @@ async def _fitted(
 
 def _rounded(score: float | None, digits: int) -> float | None:
     return None if score is None else round(score, digits)
+
+
+async def cited(events: AsyncIterator[Event], passages: Mapping[int, str]) -> AsyncIterator[Event]:
+    """A reply with citations where its model has forgotten them.
+
+    Args:
+        passages: texts by their numbers.
+    """
+    citer = Citer(passages)
+    async for event in events:
+        if isinstance(event, TextEvent):
+            text = citer.feed(event.text)
+            if text or event.logprobs:
+                yield msgspec.structs.replace(event, text=text)
+            continue
+        if isinstance(event, ToolCallEvent) and (rest := citer.finish()):
+            yield TextEvent(rest)
+        yield event
+    if rest := citer.finish():
+        yield TextEvent(rest)

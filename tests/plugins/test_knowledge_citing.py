@@ -1,0 +1,46 @@
+import pytest
+
+from jackfield_plugins.knowledge.citing import Citer
+
+PASSAGES = {
+    1: "Boats longer than twelve metres moor at the north pier. The fee is eighteen euros a night.",
+    2: "The harbour office opens at seven in the morning and closes at four in the afternoon.",
+}
+
+
+def cited(text: str, size: int = 0) -> str:
+    citer = Citer(PASSAGES)
+    pieces = [text[at : at + size] for at in range(0, len(text), size)] if size else [text]
+    return "".join(citer.feed(piece) for piece in pieces) + citer.finish()
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 7])
+def test_a_sentence_made_of_a_passages_words_gets_its_number(size: int) -> None:
+    text = "The office opens at seven in the morning. The fee is eighteen euros a night.\n"
+    wanted = (
+        "The office opens at seven in the morning. [2] The fee is eighteen euros a night. [1]\n"
+    )
+    assert cited(text, size) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It opens at seven in the morning [2].",
+        "The office opens at seven in the morning. [2] Good.",
+        "Nobody knows when the museum on the hill was built.",
+        "Yes. No. Well then.",
+        "```\nopens at seven in the morning.\ncloses at four.\n```\n",
+        "",
+    ],
+)
+@pytest.mark.parametrize("size", [0, 1, 3])
+def test_what_is_cited_is_code_or_comes_from_elsewhere_stays(text: str, size: int) -> None:
+    assert cited(text, size) == text
+
+
+def test_items_of_a_list_are_sentences() -> None:
+    text = "- office opens at seven in the morning\n- fee of eighteen euros a night\n"
+    assert cited(text) == (
+        "- office opens at seven in the morning [2]\n- fee of eighteen euros a night [1]\n"
+    )
