@@ -6,7 +6,7 @@ from jackfield.quarantine import TURN_HOOKS
 
 
 def test_no_hook_of_a_turn_is_without_words() -> None:
-    assert tuple(STEPS) == TURN_HOOKS
+    assert tuple(one for one in STEPS if one != "tools") == TURN_HOOKS
     assert TURN == TURN_HOOKS
     assert all(HOOKS[hook] for hook in TURN_HOOKS)
 

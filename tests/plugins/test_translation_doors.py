@@ -153,7 +153,7 @@ def test_pairs_are_listed_with_what_is_missing(client: TestClient) -> None:
 
 def command(*words: str, given: str = "") -> Any:
     """What ``jackfield translate`` does with these words."""
-    made = Application.create()
+    made = Application.create(entry_points=[])
     made.plugins.register("translation", Translation)
     made.plugins.register("engines", Engines)
     cli = typer.Typer()
