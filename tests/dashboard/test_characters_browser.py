@@ -111,6 +111,7 @@ def test_cards_are_imported_edited_and_exported_and_deleting_is_undone(
 
     choose(page, "julia", "Export")
     page.get_by_text("JSON", exact=True).click()
+    expect(page.get_by_role("button", name="Download JSON").first).to_be_visible()
     with page.expect_download() as download:
         press(page, "export-download")
     assert json.loads(download.value.path().read_text())["data"]["name"] == "Julia"

@@ -211,7 +211,7 @@ def _draw_export(plugin: Characters, character: Character) -> None:
     ending = (kind or "PNG").lower()
     number = version if version in ("2", "3") else None
     st.download_button(
-        "Download",
+        f"Download {kind or 'PNG'}",
         exported(plugin, character, ending, number),
         file_name=f"{character.id}.{ending}",
         icon=":material/download:",
