@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,16 +28,16 @@ if TYPE_CHECKING:
     from jackfield.translation import Translator
 
 
-class Supplied:
+class Supplied(ABC):
     """What running plugins supply and add; a part of the plugin manager."""
 
     _live: dict[str, tuple[Implementation, ...]]
 
-    def _follow_settings(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _follow_settings(self) -> None: ...
 
-    def _supplied(self) -> Supply:
-        raise NotImplementedError
+    @abstractmethod
+    def _supplied(self) -> Supply: ...
 
     def loaders(self) -> dict[str, Loader]:
         """Loaders by name."""
