@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 
 import anyio.to_thread
 import msgspec
 from fastapi import APIRouter, FastAPI
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -52,21 +54,27 @@ class PluginRoutes(BaseRoute):
         found = PATH.fullmatch(scope["path"])
         if found is not None:
             return Match.FULL, {"route": self, "plugin": found["name"]}
-        owner = self._owner(scope["path"])
-        if owner is None:
+        path = scope["path"]
+        ours = any(_within(path, one) for one in self._taken)
+        if ours or not path.startswith(("/api/", "/v1/")):
             return Match.NONE, {}
-        return Match.FULL, {"route": self, "plugin": owner, "plugin_path": True}
+        return Match.FULL, {"route": self, "plugin": ""}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the plugin's routes."""
         name = scope["plugin"]
+        own = not name
         try:
+            if own:
+                # in a thread: routes may have to be made first
+                name = await anyio.to_thread.run_sync(self._owner, scope["path"])
+                if name is None:
+                    raise HTTPException(404)
             made = await anyio.to_thread.run_sync(self._of, name)
         except JackfieldError as error:
             body = error_body(error.message, status=404, code=error.code, hint=error.hint)
             await error_answer(body, 404)(scope, receive, send)
             return
-        own = "plugin_path" in scope
         if made.answer is None or bool(made.paths) != own:
             body = error_body(f"The plugin {name!r} has no routes.", status=404, code="not_found")
             await error_answer(body, 404)(scope, receive, send)
@@ -102,7 +110,10 @@ class PluginRoutes(BaseRoute):
 
     def _refresh(self) -> None:
         """Make routes anew of plugins that were enabled anew, and drop those of others."""
-        live = {name: self._app.plugins.plugin(name) for name in self._app.plugins.with_routes()}
+        live: dict[str, Plugin] = {}
+        for name in self._app.plugins.with_routes():
+            with suppress(JackfieldError):  # it was switched off in this moment
+                live[name] = self._app.plugins.plugin(name)
         if {name: one.plugin for name, one in self._made.items()} == live:
             return
         given = dict(self._app.plugins.routes())
