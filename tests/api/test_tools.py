@@ -104,3 +104,13 @@ def test_a_tool_that_asks_does_not_run_over_the_api_until_it_is_allowed(server: 
 def test_a_tool_that_is_not_there_is_told(server: Server) -> None:
     answer = server.chat("Well?", "mirror", extra_body={"use_tools": ["gone"]})
     assert "'gone'" in answer.jackfield["notices"][0]
+
+
+def test_a_call_that_the_client_has_answered_is_not_given_to_it_again(server: Server) -> None:
+    answer = server.chat("Well?", "caller", tools=[WEATHER], parallel_tool_calls=False)
+    said = answer.choices[0].message
+    result = {"role": "tool", "tool_call_id": said.tool_calls[0].id, "content": "Sunny."}
+    messages = [{"role": "user", "content": "Well?"}, said.model_dump(exclude_none=True), result]
+    ask = server.openai.chat.completions.create
+    again = ask(model="caller", messages=messages, tools=[WEATHER], parallel_tool_calls=False)
+    assert again.choices[0].finish_reason == "stop"

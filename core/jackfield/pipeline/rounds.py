@@ -62,7 +62,8 @@ class Rounds:
                 async for event in written:
                     yield event
             return
-        known = _answered(self._run.turn.messages)
+        turn = self._run.turn
+        known = _answered(turn.messages) if turn.tool_choice == "auto" else set()
         for _ in range(MOST_ROUNDS):
             texts: list[str] = []
             calls: list[ToolCallPart] = []
