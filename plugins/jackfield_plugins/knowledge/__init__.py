@@ -262,7 +262,8 @@ class Knowledge(Plugin):
     def _fetch(self, url: str) -> Document:
         from jackfield_plugins.web_page import fetch
 
-        return fetch(url, offline=self.context.offline)
+        readers = self._app.plugins.document_readers() if self._app is not None else ()
+        return fetch(url, offline=self.context.offline, readers=readers)
 
     def _serves(self) -> bool:
         """Whether this process is the server of the data folder."""

@@ -65,7 +65,7 @@ def _draw_tool(tab: Tab, chat: Conversation, owner: str, tool: Tool, allowed: st
         args=(tab, chat.id, tool.name, key),
     )
     if allowed:
-        st.caption(f"{allowed.capitalize()} allowed" if allowed == "always" else "Never allowed")
+        st.caption(f"{allowed.capitalize()} allowed")
 
 
 def _switched(tab: Tab, chat: str, name: str, key: str) -> None:

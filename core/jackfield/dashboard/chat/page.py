@@ -135,6 +135,7 @@ def _draw_history(
 
 def _shown(app: Application, tab: Tab, chat: Conversation) -> Shown:
     return Shown(
+        app,
         lambda plugin: View(app, tab, chat, plugin, running=False),
         app.plugins.chat_look(chat.options),
     )

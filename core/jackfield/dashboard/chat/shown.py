@@ -8,6 +8,7 @@ from functools import cached_property
 
 import streamlit as st
 
+from jackfield.application import Application
 from jackfield.chat_parts import ChatAction, ChatLook
 from jackfield.conversations import Node
 from jackfield.dashboard.chat.tools import titles_of
@@ -23,7 +24,8 @@ class Shown:
         view: makes what a plugin sees of the chat, by the plugin's name.
     """
 
-    def __init__(self, view: Callable[[str], View], look: ChatLook) -> None:
+    def __init__(self, app: Application, view: Callable[[str], View], look: ChatLook) -> None:
+        self._app = app
         self._view = view
         self.look = look
 
@@ -34,14 +36,14 @@ class Shown:
     @cached_property
     def titles(self) -> dict[str, str]:
         """What tools are called for the user, by name."""
-        return titles_of(self._view("").app)
+        return titles_of(self._app)
 
     @cached_property
     def _actions(self) -> dict[str, tuple[str, ChatAction]]:
         """What plugins can do with a message, by label."""
         return {
             f"{action.icon} {action.label}": (owner, action)
-            for owner, action in self._view("").app.plugins.chat_actions()
+            for owner, action in self._app.plugins.chat_actions()
         }
 
     @property
@@ -68,6 +70,6 @@ class Shown:
         except Exception as error:  # a plugin's own code runs here
             logging.getLogger(__name__).exception("an action of %s failed", owner)
             words = f"{type(error).__name__}: {error}"
-            self._view("").app.plugins.complain(owner, "chat_actions", words)
+            self._app.plugins.complain(owner, "chat_actions", words)
             st.error(f"The plugin {owner} failed: {words}", icon=":material/extension_off:")
             return None
