@@ -156,7 +156,7 @@ def test_the_first_model_is_one_click_away(empty_server: Server, open_tab: OpenT
     expect(page.get_by_label("Model", exact=True)).to_have_value("smollm2 · in memory")
     page.get_by_placeholder("Message", exact=True).fill("hello")
     page.keyboard.press("Enter")
-    expect(page.get_by_label("Chat message from assistant")).to_contain_text("hello")
+    expect(page.get_by_label("Chat message from assistant").last).to_contain_text("hello")
 
 
 def test_a_phone_has_room_for_all_of_it(server: Server, open_tab: OpenTab, chat: ChatTab) -> None:
