@@ -13,9 +13,9 @@ import pytest
 
 from hub_downloads import FILE, HERE, NAME, SIZE, downloads, hub_source, partial_files
 from hub_server import PIECE, HubServer, Misbehaviour, Repository, sha256
-from jackfield.catalog.download_job import Download
+from jackfield.catalog.download_job import Download, Job
 from jackfield.catalog.downloads import Downloads
-from jackfield.errors import InvalidRequest, NotFound
+from jackfield.errors import InvalidRequest, JackfieldError, NotFound
 from jackfield.paths import Paths
 from model_shelf import Shelf, good, make, nothing_left
 
@@ -247,6 +247,31 @@ def test_a_server_that_went_away_leaves_a_failed_download_that_can_go_on(
     until(lambda: fetching.get(job.id).state == "done")
     assert is_right(paths, smollm2)
     assert hub.served == SIZE
+
+
+def test_a_download_is_resumed_in_the_moment_in_which_it_fails(
+    fetching: Downloads,
+    paths: Paths,
+    hub: HubServer,
+    smollm2: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    fail = Job.fail
+
+    def fail_slowly(job: Job, error: JackfieldError) -> None:
+        fail(job, error)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(Job, "fail", fail_slowly)
+    hub.wrong = Misbehaviour(drop_after=30 * PIECE)
+    job = fetching.start("hub", NAME)
+    until(lambda: arrived(paths) >= 60 * PIECE)
+    hub.wrong = Misbehaviour(cut_off=True)
+    until(lambda: fetching.get(job.id).state == "failed")
+    hub.wrong = Misbehaviour()
+    fetching.resume(job.id)
+    until(lambda: fetching.get(job.id).state in ("done", "failed"))
+    assert is_right(paths, smollm2)
 
 
 def test_closing_pauses_what_can_go_on_later(

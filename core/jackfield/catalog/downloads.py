@@ -155,6 +155,9 @@ class Downloads:
         Raises:
             InvalidRequest: it has ended, or another process works on it.
         """
+        thread = self._threads.get(id_)
+        if thread and self.get(id_).state == "failed":
+            thread.join()  # it is about to let go of what it kept
         with self._lock:
             job = self._jobs.get(id_)
             if id_ in self._dropped:
