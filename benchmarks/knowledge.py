@@ -30,7 +30,7 @@ from jackfield_plugins.knowledge.measuring import Measured, measure, read_questi
 from jackfield_plugins.knowledge.records import Asked
 
 NEEDED = ("sentence_transformers", "chromadb", "semantic_text_splitter", "ir_measures")
-DOCUMENTS = 24
+DOCUMENTS = 72
 WORDS = 400
 QUESTIONS = (
     "How is the boiler switched off when the pressure rises?",

@@ -141,46 +141,44 @@ def _draw_one(
     disabled: bool = False,
 ) -> None:
     key = f"{scope}.{control.name}"
-    if key not in st.session_state:
-        value = values.get(control.name, getattr(base, control.name))
-        st.session_state[key] = _shown(control, value)
+    value = _shown(control, values.get(control.name, getattr(base, control.name)))
     help_ = control.help
     if disabled:
         help_ += "\n\nThe loaded model's loader does not have it."
-    _widget(
-        control,
-        key,
-        help_,
-        partial(_changed, control, key, st.session_state[key], change),
-        disabled,
-    )
+    drawn = st.session_state.get(key, value)
+    common: dict[str, Any] = {"key": key, "help": help_, "disabled": disabled}
+    common["on_change"] = partial(_changed, control, key, drawn, change)
+    _widget(control, value, common)
     if wrong := st.session_state.get(f"{key}.error"):
         st.caption(f":red[{wrong}]")
 
 
-def _widget(
-    control: Control, key: str, help_: str, change: Callable[[], None], disabled: bool
-) -> None:
-    common: dict[str, Any] = {
-        "key": key, "help": help_, "on_change": change, "disabled": disabled
-    }  # fmt: skip
+def _widget(control: Control, value: Any, common: Values) -> None:
+    """Draw a widget.
+
+    Its value is handed over as its default: kept in the session's state alone, it would fall back
+    to the lowest one if the browser forgot the widget while a drawing was broken off.
+    """
     match control.kind:
         case "number":
-            _number(control, common)
+            _number(control, value, common)
         case "switch":
-            st.toggle(control.label, **common)
+            st.toggle(control.label, value, **common)
         case "choice":
-            st.segmented_control(control.label, control.choices, required=True, **common)
+            st.segmented_control(
+                control.label, control.choices, default=value, required=True, **common
+            )
         case "order":
-            st.multiselect(control.label, SAMPLERS, placeholder="The default order", **common)
+            st.multiselect(
+                control.label, SAMPLERS, value, placeholder="The default order", **common
+            )
         case _:
             placeholders = {"lines": "One per line", "biases": "token id: bias", "json": "{ }"}
-            st.text_area(
-                control.label, height=80, placeholder=placeholders.get(control.kind, ""), **common
-            )
+            shown = placeholders.get(control.kind, "")
+            st.text_area(control.label, value, height=80, placeholder=shown, **common)
 
 
-def _number(control: Control, common: Values) -> None:
+def _number(control: Control, value: Any, common: Values) -> None:
     low, high = control.low, control.high
     if low is None or high is None:
         raise ValueError(f"the parameter {control.name!r} has no bounds")
@@ -192,7 +190,7 @@ def _number(control: Control, common: Values) -> None:
     )
     if not typed:
         kind = int if control.whole else float
-        st.slider(control.label, kind(low), kind(high), step=kind(step), **common)
+        st.slider(control.label, kind(low), kind(high), value, step=kind(step), **common)
         return
     empty = "No limit" if control.name == "max_tokens" else "Not set"
     bounds: dict[str, Any] = {"min_value": low, "max_value": high, "step": step}
@@ -200,9 +198,10 @@ def _number(control: Control, common: Values) -> None:
         bounds = {name: int(bound) for name, bound in bounds.items()}
     else:
         bounds = {name: float(bound) for name, bound in bounds.items()}
-    if control.optional:
-        bounds["value"] = None
-    st.number_input(control.label, placeholder=empty, **bounds, **common)
+    if control.optional:  # only one without a default can be emptied
+        st.session_state.setdefault(common["key"], value)
+        value = None
+    st.number_input(control.label, value=value, placeholder=empty, **bounds, **common)
 
 
 def _shown(control: Control, value: Any) -> Any:

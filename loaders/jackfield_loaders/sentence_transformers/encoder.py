@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,15 +25,12 @@ class Encoder(Engine):
 
         model = opened(SentenceTransformer, files, options)
         self._prompt = _prompt(model, options.prompt_name)
-        dimensions = len(model.encode(["a"], show_progress_bar=False)[0])
-        super().__init__(
-            model,
-            files,
-            options,
-            capabilities=frozenset({"embedding"}),
-            embedding_dimensions=dimensions,
-        )
+        super().__init__(model, files, options, capabilities=frozenset({"embedding"}))
         self._gatherer: Gatherer[str, Vector] = Gatherer(self._encode, options.batch_size * ROUND)
+        # In the thread that computes later: OpenMP's threads wait idly, and a third slower, once
+        # two threads have computed.
+        (vector,) = self._gatherer.ask(["a"])
+        self.info = msgspec.structs.replace(self.info, embedding_dimensions=len(vector))
 
     def embed(self, texts: Sequence[str], *, dimensions: int = 0) -> Embeddings:
         """A vector for each text, beginning with the prompt that was chosen at loading."""

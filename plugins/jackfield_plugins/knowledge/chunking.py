@@ -18,6 +18,10 @@ MARGIN = 8
 """Tokens left free for what a model adds to a text."""
 LEAST = 16
 """Least tokens of a chunk, however long its heading is."""
+STEP = 16
+"""Less room than usual is rounded down to so many tokens, so that few splitters are needed."""
+SPLITTERS = 2
+"""Splitters that are kept at most."""
 CHARACTERS = 3
 """Characters of a token, at first, where a model's tokenizer is not at hand: few, to be safe."""
 JOINT = " › "
@@ -38,6 +42,7 @@ class Chunker:
         self._embedder = embedder
         self._most = max(LEAST, min(tokens, embedder.limit - MARGIN))
         self._overlap = overlap
+        self._splitters: dict[tuple[str, int], Any] = {}
 
     def chunks(self, document: Document) -> list[Chunk]:
         """The chunks of a document in their order."""
@@ -73,7 +78,8 @@ class Chunker:
     def _room(self, heading: str) -> int:
         """Tokens for the text of a chunk under a heading."""
         used = self._embedder.count([self._short(heading)])[0]
-        return max(LEAST, min(self._most, self._embedder.limit - MARGIN - used))
+        room = min(self._most, self._embedder.limit - MARGIN - used)
+        return max(LEAST, room if room == self._most else room // STEP * STEP)
 
     def _short(self, heading: str) -> str:
         """A heading that leaves most of the room to the text."""
@@ -82,7 +88,7 @@ class Chunker:
 
     def _pieces(self, language: str, text: str, room: int) -> Iterator[tuple[int, str]]:
         if self._embedder.tokenizer is not None:
-            yield from self._splitter(language, room, self._embedder.tokenizer).chunk_indices(text)
+            yield from self._kept(language, room).chunk_indices(text)
             return
         splitter = self._splitter(language, room * CHARACTERS, None)
         found = splitter.chunk_indices(text)
@@ -94,6 +100,15 @@ class Chunker:
             fewer = max(1, len(piece) * room // count // 2)
             for more, part in self._splitter(language, fewer, None).chunk_indices(piece):
                 yield at + more, part
+
+    def _kept(self, language: str, room: int) -> Any:
+        """A splitter that counts with the tokenizer, of which it makes a copy: that takes long."""
+        if (language, room) not in self._splitters:
+            if len(self._splitters) >= SPLITTERS:
+                self._splitters.clear()
+            made = self._splitter(language, room, self._embedder.tokenizer)
+            self._splitters[language, room] = made
+        return self._splitters[language, room]
 
     def _splitter(self, language: str, capacity: int, tokenizer: Any) -> Any:
         try:

@@ -47,28 +47,52 @@ create table if not exists questions (
 """
 
 
+IDLE = 4
+"""Connections that are kept open; opening one takes as long as a short question."""
+
+
 class Database:
-    """Every use has a connection of its own, so any thread may ask; one at a time writes."""
+    """Every use has a connection to itself, so any thread may ask; one at a time writes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
         self._writing = threading.RLock()
         path.parent.mkdir(parents=True, exist_ok=True)
         with self.write() as database:
             database.execute("pragma journal_mode = wal")
             database.executescript(TABLES)
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one use."""
-        database = sqlite3.connect(self._path, timeout=30)
+        """A connection for one use, kept for the next."""
         try:
-            database.row_factory = sqlite3.Row
-            database.execute("pragma foreign_keys = on")
-            database.execute("pragma synchronous = normal")
+            database = self._idle.pop()
+        except IndexError:
+            database = self._connected()
+        try:
             yield database
-        finally:
+        except BaseException:
             database.close()
+            raise
+        if self._closed or len(self._idle) >= IDLE:
+            database.close()
+        else:
+            self._idle.append(database)
+
+    def _connected(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
+        database.row_factory = sqlite3.Row
+        database.execute("pragma foreign_keys = on")
+        database.execute("pragma synchronous = normal")
+        return database
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

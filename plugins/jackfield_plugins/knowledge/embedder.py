@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jackfield import InvalidRequest, JackfieldError, ModelInfo
+from jackfield import InvalidRequest, JackfieldError, ModelInfo, NotFound
 
 if TYPE_CHECKING:
     from jackfield.application import Application
@@ -27,6 +27,15 @@ class Embedder:
     def __init__(self, app: Application, model: str) -> None:
         self._app = app
         self.model = model
+
+    @property
+    def here(self) -> bool:
+        """Whether the model is still in the catalog."""
+        try:
+            self._app.catalog.find(self.model)
+        except NotFound:
+            return False
+        return True
 
     def embed(self, texts: Sequence[str]) -> Rows:
         """A vector of length 1 for each text.

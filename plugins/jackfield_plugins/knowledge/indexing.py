@@ -9,6 +9,7 @@ them, for it takes a chunk only from the database.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
 
 BATCH = 64
 """Texts embedded at once; a job that is cancelled ends after so many."""
-TOGETHER = 256
+TOGETHER = 128
 """Chunks, of several documents where they are short, that are embedded and stored together."""
 
 
 class Indexer:
     """Indexes documents of one collection in one job.
 
-    What cannot be read is noted with its document and in ``job.failures``.
+    While chunks are embedded and stored, the next documents are read and cut. What cannot be read
+    is noted with its document and in ``job.failures``.
     """
 
     def __init__(
@@ -56,6 +58,9 @@ class Indexer:
         self._chunker = Chunker(embedder, collection.chunk_tokens, collection.overlap)
         self._job = job
         self._waiting: list[Version] = []
+        self._storing: list[Version] = []
+        self._running: Future[None] | None = None
+        self._over, self._stored = 0, 0.0  # documents: without anything to store, and stored
         self._told = dict.fromkeys(
             ("added", "updated", "unchanged", "duplicates", "failed", "embedded"), 0
         )
@@ -75,14 +80,17 @@ class Indexer:
         self._catalogue.mark(self._collection, writing=True)
         self._catalogue.begin(self._collection, sources)
         try:
-            for source in sources:
-                job.check()
-                job.current = source.name
-                if not self._prepare(source, anew=anew):
-                    job.finished += 1
-                if sum(len(one.chunks) for one in self._waiting) >= TOGETHER:
-                    self._finish()
-            self._finish()
+            with ThreadPoolExecutor(1) as pool:
+                for source in sources:
+                    job.check()
+                    job.current = source.name
+                    if not self._prepare(source, anew=anew):
+                        self._over += 1
+                        self._progress()
+                    if sum(len(one.chunks) for one in self._waiting) >= TOGETHER:
+                        self._hand_over(pool)
+                self._hand_over(pool)
+                self._wait()
         except Cancelled:
             self._catalogue.forget_new(self._collection, [one.uri for one in sources])
             self._catalogue.mark(self._collection, writing=False)
@@ -136,7 +144,8 @@ class Indexer:
     def _is_double(self, document: IndexedDocument, source: Source, digest: str) -> bool:
         """Whether the same content is here; if its file is gone, the document has moved."""
         other = self._catalogue.same(self._collection, digest)
-        twice = any(one.reading.digest == digest for one in self._waiting)
+        new = [*self._waiting, *self._storing]
+        twice = any(one.reading.digest == digest for one in new)
         if not twice and (other is None or other.id == document.id):
             return False
         remove(self._collection, document, self._catalogue, self._passages, self._vectors)
@@ -158,43 +167,57 @@ class Indexer:
         self._job.failures.append(f"{source.name}: {error.message}")
         self._told["failed"] += 1
 
-    def _finish(self) -> None:
-        """Embed and store what is waiting."""
+    def _hand_over(self, pool: ThreadPoolExecutor) -> None:
+        """Have what is waiting embedded and stored, after what is being stored now."""
+        self._wait()
+        self._storing, self._waiting = self._waiting, []
+        if self._storing:
+            self._running = pool.submit(self._finish, self._storing)
+
+    def _wait(self) -> None:
+        if self._running is not None:
+            self._running.result()
+        self._running = None
+
+    def _progress(self) -> None:
+        self._job.finished = self._over + self._stored
+
+    def _finish(self, versions: Sequence[Version]) -> None:
+        """Embed and store new versions of documents."""
         import numpy as np
 
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        begun, many = self._job.finished, len(waiting)
-        vectors = self._known(waiting)
-        wanted = dict.fromkeys(chunk.embedded for one in waiting for chunk in one.chunks)
+        begun, many = self._stored, len(versions)
+        vectors = self._known(versions)
+        wanted = dict.fromkeys(chunk.embedded for one in versions for chunk in one.chunks)
         missing = [text for text in wanted if text not in vectors]
         for at in range(0, len(missing), BATCH):
             self._job.check()
             batch = missing[at : at + BATCH]
             vectors.update(zip(batch, self._embedder.embed(batch), strict=True))
-            self._job.finished = begun + many * min(1.0, (at + BATCH) / len(missing)) * 0.99
+            self._stored = begun + many * min(1.0, (at + BATCH) / len(missing)) * 0.99
+            self._progress()
         self._told["embedded"] += len(missing)
-        rows = np.stack([vectors[chunk.embedded] for one in waiting for chunk in one.chunks])
-        self._store(waiting, rows.astype(np.float32))
-        self._job.finished = begun + many
+        rows = np.stack([vectors[chunk.embedded] for one in versions for chunk in one.chunks])
+        self._store(versions, rows.astype(np.float32))
+        self._stored = begun + many
+        self._progress()
 
-    def _store(self, waiting: Sequence[Version], rows: Rows) -> None:
+    def _store(self, versions: Sequence[Version], rows: Rows) -> None:
         """Vectors first, then the chunks in one transaction, then away with the old vectors."""
         inside = self._collection.id
-        keys = [one.key(chunk) for one in waiting for chunk in one.chunks]
+        keys = [one.key(chunk) for one in versions for chunk in one.chunks]
         self._vectors.add(inside, keys, rows)
-        old = {one.document.id: self._keys(one.document) for one in waiting}
-        stored = self._catalogue.switch(self._collection, waiting)
-        gone = [key for one in waiting if one.document.id in stored for key in old[one.document.id]]
+        old = {one.document.id: self._keys(one.document) for one in versions}
+        stored = self._catalogue.switch(self._collection, versions)
+        gone = [key for number in stored for key in old[number]]
         self._vectors.remove(inside, [*gone, *(key for key in keys if key[0] not in stored)])
         for number in stored:
             self._told["updated" if old[number] else "added"] += 1
 
-    def _known(self, waiting: Sequence[Version]) -> dict[str, Any]:
+    def _known(self, versions: Sequence[Version]) -> dict[str, Any]:
         """Vectors of those chunks that were there before, by what was embedded."""
         keys: dict[str, Key] = {}
-        for one in waiting:
+        for one in versions:
             if one.document.version == 0:
                 continue
             wanted = {chunk.embedded for chunk in one.chunks}

@@ -63,8 +63,9 @@ class Library:
             ) from error
         try:
             self.vectors = Vectors(self.folder / "vectors")
-            database = Database(self.folder / "collections.db")
-            self.catalogue, self.passages = Catalogue(database), Passages(database)
+            self._database = Database(self.folder / "collections.db")
+            self.catalogue = Catalogue(self._database)
+            self.passages = Passages(self._database)
         except BaseException:
             self._lock.release()
             raise
@@ -81,6 +82,7 @@ class Library:
         self._watcher.stop()
         self.jobs.stop()
         self.vectors.close()
+        self._database.close()
         self._lock.release()
 
     # Collections
@@ -279,7 +281,7 @@ class Library:
             InvalidRequest: it is another, or it is gone.
         """
         embedder = self._checked.get(collection.id)
-        if embedder is None or collection.model not in self.app.embedding.able("embedding"):
+        if embedder is None or not embedder.here:
             embedder = Embedder(self.app, collection.model)
             embedder.check(collection, self.catalogue.probe(collection))
             self._checked[collection.id] = embedder

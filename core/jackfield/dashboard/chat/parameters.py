@@ -54,15 +54,16 @@ def draw(app: Application, tab: Tab, chat: Conversation) -> None:
 
 def _draw_description(app: Application, tab: Tab, chat: Conversation, scope: str) -> None:
     key = f"{scope}.agent_description"
-    st.session_state.setdefault(key, chat.agent_description)
+    drawn = st.session_state.get(key, chat.agent_description)
     st.text_area(
         "Agent description",
+        chat.agent_description,
         key=key,
         height=110,
         placeholder="For example: You are a friendly travel advisor.",
         help="Tells the model who it is and how to answer. It stands before every conversation "
         "(the system prompt).",
-        on_change=partial(_read, tab, chat.id, "agent_description", key, st.session_state[key]),
+        on_change=partial(_read, tab, chat.id, "agent_description", key, drawn),
     )
 
 
@@ -72,12 +73,13 @@ def _draw_preset(app: Application, tab: Tab, chat: Conversation, scope: str) -> 
     if not chat.sampling:
         chosen = DEFAULTS
     options = [DEFAULTS, *presets, *([OWN] if chosen == OWN else [])]
-    # Another choice is another widget: the browser may still send the old one's value.
-    key = f"{scope}.preset.{chosen}"
-    st.session_state.setdefault(key, chosen)
+    if tab.preset[0] != chosen:  # a new widget: the browser may still send the old one's value
+        tab.preset = (chosen, tab.preset[1] + 1)
+    key = f"{scope}.preset.{tab.preset[1]}"
     st.selectbox(
         "Preset",
         options,
+        options.index(chosen),
         key=key,
         help="A set of parameters for a purpose. Choosing one replaces those below.",
         on_change=_take_preset,
@@ -93,15 +95,16 @@ def _draw_template(app: Application, tab: Tab, chat: Conversation, scope: str) -
     if chat.template not in options:
         options.append(chat.template)
     key = f"{scope}.template"
-    st.session_state.setdefault(key, chat.template)
+    drawn = st.session_state.get(key, chat.template)
     st.selectbox(
         "Chat template",
         options,
+        options.index(chat.template),
         format_func=lambda name: templates.get(name, name) or "The model's own",
         key=key,
         help="How the messages are written for the model. A wrong one makes for poor answers: "
         "change it only for a model without a template of its own.",
-        on_change=partial(_read, tab, chat.id, "template", key, st.session_state[key]),
+        on_change=partial(_read, tab, chat.id, "template", key, drawn),
     )
 
 

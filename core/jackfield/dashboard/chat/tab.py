@@ -36,6 +36,7 @@ class Tab:
         shown: id of the chat that is shown, "" for a draft.
         draft: a chat that has no message yet and is not saved.
         revision: another number has the parameters' widgets drawn anew.
+        preset: the preset that is shown as chosen, and a number for its widget.
         editing: id of the message that is being edited.
         dialog: what the open dialog is for, and the id of what it is about.
         deleted: id and title of the chat deleted last.
@@ -51,6 +52,7 @@ class Tab:
     shown: str = ""
     draft: Conversation | None = None
     revision: int = 0
+    preset: tuple[str, int] = ("", 0)
     editing: str = ""
     dialog: tuple[str, str] = ("", "")
     deleted: tuple[str, str] = ("", "")
