@@ -1,6 +1,7 @@
 """Tools for tests, and a way of calling them."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 import anyio
@@ -71,11 +72,11 @@ def long() -> str:
 class Toolshed(Plugin):
     """Tools for tests."""
 
-    parsers: ClassVar[list[ToolCallParser]] = [Parser()]
+    parsers: ClassVar[Sequence[ToolCallParser]] = (Parser(),)
 
     @hookimpl
     def jackfield_tool_call_parsers(self):
-        return self.parsers
+        return list(self.parsers)
 
     @hookimpl
     def jackfield_tools(self):

@@ -30,6 +30,9 @@ def test_a_sentence_made_of_a_passages_words_gets_its_number(size: int) -> None:
         "The office opens at seven in the morning. [2] Good.",
         "Nobody knows when the museum on the hill was built.",
         "Yes. No. Well then.",
+        "The office opens at seven in the morning. [2][1] Good. [1] [2]",
+        "Four [4] is no passage, and a[2] = 3 is code: `a[1]`.",
+        "```\nthe fee is eighteen euros a night, fees[2]\n```\n",
         "```\nopens at seven in the morning.\ncloses at four.\n```\n",
         "",
     ],
@@ -44,3 +47,49 @@ def test_items_of_a_list_are_sentences() -> None:
     assert cited(text) == (
         "- office opens at seven in the morning [2]\n- fee of eighteen euros a night [1]\n"
     )
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5])
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "[2] The office opens at seven in the morning.",
+            "The office opens at seven in the morning. [2]",
+        ),
+        (
+            "[2] The office opens at seven in the morning. [1] The fee is eighteen euros.\nGood.",
+            "The office opens at seven in the morning. [2] The fee is eighteen euros. [1]\nGood.",
+        ),
+        ("[1] Nobody knows that here.", "Nobody knows that here. [1]"),
+        ("[1] It closes at four in the afternoon [2].", "It closes at four in the afternoon [2]."),
+        ("[2]", " [2]"),
+    ],
+)
+def test_citations_before_a_sentence_are_moved_behind_it(text: str, wanted: str, size: int) -> None:
+    assert cited(text, size) == wanted
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5])
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "The office opens at seven in the morning. [1] Good.",
+            "The office opens at seven in the morning. [2] Good.",
+        ),
+        (
+            "The office opens at seven in the morning [1].",
+            "The office opens at seven in the morning [2].",
+        ),
+        (
+            "[1] The harbour office closes at four in the afternoon.",
+            "The harbour office closes at four in the afternoon. [2]",
+        ),
+        ("Museums are closed on winter Mondays. [1]", "Museums are closed on winter Mondays. [1]"),
+    ],
+)
+def test_a_citation_of_a_passage_that_lacks_the_words_becomes_that_of_one_that_has_them(
+    text: str, wanted: str, size: int
+) -> None:
+    assert cited(text, size) == wanted

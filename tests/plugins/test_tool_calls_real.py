@@ -9,6 +9,7 @@ import parts
 from api_server import Server
 from jackfield.application import Application
 from jackfield.paths import Paths
+from jackfield.pipeline.rounds import Rounds
 from jackfield_loaders.gguf import Gguf
 from jackfield_plugins.tool_calls import ToolCalls
 from toolshed import Toolshed
@@ -31,6 +32,12 @@ WEATHER = {
 NAMED = {"type": "function", "function": {"name": "get_weather"}}
 
 
+class Shed(Toolshed):
+    """The tools for tests, without their own way of writing calls."""
+
+    parsers = ()
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     app = Application(Paths(tmp_path_factory.mktemp("home")), entry_points=[])
@@ -41,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         app.settings.set(("models", name, "options"), {"n_ctx": 2048, "n_threads": 1})
     app.plugins.register("gguf", Gguf)
     app.plugins.register("tool_calls", ToolCalls)
-    app.plugins.register("toolshed", Toolshed)
+    app.plugins.register("toolshed", Shed)
     with Server(app) as made:
         yield made
 
@@ -68,6 +75,34 @@ def test_a_model_that_was_never_taught_is_made_to_call_a_tool(server: Server, ch
     assert name == "get_weather"
     assert arguments["unit"] in ("celsius", "fahrenheit")
     assert "Paris" in arguments["city"]
+
+
+def test_a_model_that_was_never_taught_names_a_tool_or_none_before_it_writes(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which one is its own choice, and not tested."""
+    chosen: list[str] = []
+    written = Rounds._written
+
+    async def spied(self, prepared, texts, calls):
+        async for event in written(self, prepared, texts, calls):
+            yield event
+        chosen.extend(call.name for call in calls)
+
+    monkeypatch.setattr(Rounds, "_written", spied)
+    answer = server.chat(
+        "What is the weather in Paris, in celsius?",
+        "smollm2",
+        tools=[WEATHER],
+        temperature=0,
+        max_tokens=200,
+    )
+    assert chosen[0] in ("get_weather", "no_tool")
+    if chosen[0] == "no_tool":
+        assert answer.choices[0].message.content.strip()
+        assert not answer.choices[0].message.tool_calls
+    else:
+        assert set(calls(answer)[0][1]) == {"city", "unit"}
 
 
 def test_qwen_calls_a_tool_and_answers_with_its_result(server: Server) -> None:

@@ -1,4 +1,7 @@
-"""Citations that a model forgets: the number of the passage that has a sentence's words."""
+"""Citations set right: at the end of their sentences, and of passages that have its words.
+
+Small models forget them, put them first, or take a wrong number.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from collections.abc import Mapping
 
 import regex
 
-ENDS = regex.compile(r"[.!?…]+[\"'”’)*_]*(?=\s+[^\s\[])|(?=\n)")
-MAY_END = regex.compile(r"[.!?…]+[\"'”’)*_]*\s*$|\s+$")
-CITED = regex.compile(r"\[\d{1,3}\]")
+MARK = regex.compile(r"\[(?P<number>\d{1,3})\]|(?P<end>[.!?…]+[\"'”’)*_]*(?=\s+[^\s\[])|(?=\n))")
+HELD = regex.compile(r"[.!?…]+[\"'”’)*_]*\s*(?:\[\d{0,3})?$|\s*\[\d{0,3}$|\s+$")
+"""What may be the beginning of a mark."""
+OVER = regex.compile(r"[.!?…][\"'”’)*_]*\s*$")
 WORD = regex.compile(r"\p{L}{4,}|\d+")
 STEM = 6
 """Letters of a word that count, so that its forms are alike."""
@@ -19,7 +23,11 @@ FEWEST = 3
 
 
 class Citer:
-    """Adds ``[n]`` to sentences of a reply as it comes; code, and what is cited, stays as it is.
+    """Sets citations (``[n]``) of a reply right as it comes; code stays as it is.
+
+    A sentence without one gets the passage's that has most of its words. One before a sentence is
+    moved behind it. One of a passage that lacks the sentence's words becomes one of that which has
+    them, if there is one.
 
     Args:
         passages: texts by their numbers.
@@ -27,44 +35,95 @@ class Citer:
 
     def __init__(self, passages: Mapping[int, str]) -> None:
         self._passages = {number: _words(text) for number, text in passages.items()}
-        self._sentence = ""
         self._held = ""
+        self._sentence = ""  # as far as it has come, without citations
+        self._cited = False
+        self._leading = 0  # the citation that stood before the sentence
+        self._closed = False  # a citation has just ended the sentence before
         self._fences = 0
 
     def feed(self, text: str) -> str:
         """What is certain by now."""
         text = self._held + text
+        tail = HELD.search(text)
+        cut = tail.start() if tail else len(text)
         done, at = "", 0
-        for end in ENDS.finditer(text):
-            piece = text[at : end.end()]
-            done += piece + self._mark(piece)
-            at = end.end()
-        rest = text[at:]
-        tail = MAY_END.search(rest)
-        cut = tail.start() if tail else len(rest)
-        self._held = rest[cut:]
-        self._sentence += rest[:cut]
-        return done + rest[:cut]
+        for mark in MARK.finditer(text):
+            if mark.start() >= cut:
+                break
+            if mark.start() > at:
+                done += self._say(text[at : mark.start()])
+            if mark["number"] is not None:
+                done += self._cite(int(mark["number"]), mark[0])
+            else:
+                done += self._say(mark[0]) + self._end()
+            at = mark.end()
+        self._held = text[max(at, cut) :]
+        return done + self._say(text[at:cut])
 
     def finish(self) -> str:
         """What was held back, and the last sentence's number."""
         held, self._held = self._held, ""
         ending = held.rstrip()
-        return ending + self._mark(ending) + held[len(ending) :]
+        return self._say(ending) + self._end() + held[len(ending) :]
 
-    def _mark(self, piece: str) -> str:
-        """What follows a sentence that ends with this piece."""
-        sentence, self._sentence = self._sentence + piece, ""
-        self._fences += sentence.count("```")
-        if self._fences % 2 or "```" in sentence or CITED.search(sentence):
+    def _say(self, text: str) -> str:
+        if not text:
             return ""
-        words = _words(sentence)
+        if self._leading and not self._sentence:
+            text = text.lstrip(" ")
+        if text.strip():
+            self._closed = False
+        self._sentence += text if self._sentence else text.lstrip()
+        return text
+
+    def _cite(self, number: int, written: str) -> str:
+        """What is written where the model cites."""
+        if self._code() or number not in self._passages:
+            return self._say(written)
+        if not self._sentence:
+            if not self._closed:
+                self._leading = self._leading or number
+                return ""
+            return written
+        over = OVER.search(self._sentence)
+        if over and self._leading:  # it is that of the next sentence
+            said = self._end().lstrip()
+            self._leading = number
+            return f"{said} "
+        self._cited = True
+        right = f"[{self._right(number)}]"
+        if over:
+            self._begin()
+            self._closed = True
+        return right
+
+    def _end(self) -> str:
+        """What follows a sentence that ends here."""
+        self._fences += self._sentence.count("```")
+        number = 0
+        if not self._cited and not self._fences % 2 and "```" not in self._sentence:
+            number = self._right(self._leading)
+        self._begin()
+        return f" [{number}]" if number else ""
+
+    def _begin(self) -> None:
+        self._sentence, self._cited, self._leading = "", False, 0
+
+    def _code(self) -> bool:
+        return bool((self._fences + self._sentence.count("```")) % 2)
+
+    def _right(self, number: int) -> int:
+        """The passage that a sentence is from: the one cited, unless another has its words."""
+        words = _words(self._sentence)
         if len(words) < FEWEST:
-            return ""
-        shared = {number: len(words & found) for number, found in self._passages.items()}
-        best = max(shared, key=lambda number: (shared[number], -number), default=0)
+            return number
+        shared = {one: len(words & found) for one, found in self._passages.items()}
         enough = max(FEWEST - 1, SHARE * len(words))
-        return f" [{best}]" if best and shared[best] >= enough else ""
+        best = max(shared, key=lambda one: (shared[one], -one), default=0)
+        if not best or shared[best] < enough or shared.get(number, 0) >= enough:
+            return number
+        return best
 
 
 def _words(text: str) -> frozenset[str]:
