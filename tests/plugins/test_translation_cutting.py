@@ -120,11 +120,22 @@ def test_a_code_block_comes_line_by_line_before_it_ends() -> None:
         "\n    four = spaces. Yes\n",
         "***\n",
         "|---|:-:|\n",
+        "1. ```sh\n   ls. Now\n   ```\n",
+        "1. \n\n    ```sh\n    ls. Now\n\n    cd there. Yes\n    ```\n",
+        "- \n    - \n      ```sh\n      ls. Now\n      ```\n",
+        "\\[\nE = \\frac{one}{two}. \\text{ where it holds}\n\\]\n",
+        "$$\nx = y \\text{ if it holds}\n$$\n",
+        "$$ x =\nmany\n$$\n",
     ],
 )
 def test_nothing_in_a_block_of_code_or_a_rule_is_a_sentence(block: str) -> None:
     assert words(cut(block, [4])) == []
     assert words(cut(block + "After it.", [4])) == ["After it."]
+
+
+def test_a_formula_that_is_not_closed_ends_with_its_paragraph() -> None:
+    assert words(cut("\\[\nx = many\n\nAfter it.\n", [3])) == ["After it."]
+    assert words(cut("\\[Ten\\] of them.\n", [3])) == ["\\[Ten\\] of them."]
 
 
 def test_plain_text_knows_no_marks() -> None:
@@ -141,7 +152,7 @@ def test_a_sentence_without_end_is_cut_between_words() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.text(alphabet="ab A.!?\n`~*_-#>|[]()1 \t。é🎉", max_size=120),
+    st.text(alphabet="ab A.!?\n`~*_-#>|[]()1 \t$\\。é🎉", max_size=120),
     st.lists(st.integers(1, 9), min_size=1, max_size=5),
     st.booleans(),
 )

@@ -10,7 +10,13 @@ import msgspec
 from jackfield import JackfieldError
 from jackfield_plugins.translation.inline import LETTER, items
 
-FENCE = re.compile(r" {0,3}(?:[-*+>] {1,3})*(?P<fence>`{3,}|~{3,})[^`\n]*$")
+FENCE = re.compile(
+    r"[ \t]*(?:(?:[-*+>]|\d{1,3}[.)])[ \t]{1,3})*(?P<fence>`{3,}|~{3,})[^`\n]*$"
+)
+FORMULA = re.compile(r"[ \t]*(?:>[ \t]?)*(?P<opens>\$\$(?!\$)|\\\[)(?P<rest>.*)$")
+CLOSES = {"$$": "$$", "\\[": "\\]"}
+"""What begins lines of mathematics, and what ends them."""
+OPENERS = ("```", "~~~", *CLOSES)
 MARKS = re.compile(
     r"[ \t]*(?:>[ \t]?)*(?:#{1,6}[ \t]+|[-*+•][ \t]+(?:\[[ xX]\][ \t]+)?|\d{1,3}[.)][ \t]+)?"
 )
@@ -99,9 +105,9 @@ class Cutter:
             self._after_blank = True
             yield self._take(len(line + newline))
             return
-        fence = FENCE.match(line) if self._markdown else None
-        if fence is not None:
-            self._fence = fence["fence"]
+        if fence := self._opened(line):
+            self._fence = fence
+            self._in_list = self._in_list or bool(LIST.match(line))
             yield self._take(len(line + newline))
         elif self._markdown and (RULE.match(line) or self._is_code(line)):
             yield self._take(len(line + newline))
@@ -119,9 +125,23 @@ class Cutter:
         """Whether the rest of a line is needed to tell what it is."""
         if not self._markdown:
             return not line.strip()
-        begun = line.lstrip()
-        whole = begun.startswith(("|", "```", "~~~")) or self._is_code(line)
+        marks = MARKS.match(line)
+        begun = line[marks.end() :] if marks is not None else line
+        opens = bool(begun) and any(
+            begun.startswith(one) or one.startswith(begun) for one in OPENERS
+        )
+        whole = opens or line.lstrip().startswith("|") or self._is_code(line)
         return whole or UNDECIDED.fullmatch(line) is not None
+
+    def _opened(self, line: str) -> str:
+        """What will close the code or the formula that a line opens; "" if it opens none."""
+        if not self._markdown or self._is_code(line):
+            return ""
+        if fence := FENCE.match(line):
+            return fence["fence"]
+        formula = FORMULA.match(line)
+        closes = CLOSES[formula["opens"]] if formula is not None else ""
+        return closes if formula is not None and closes not in formula["rest"] else ""
 
     def _is_code(self, line: str) -> bool:
         """Whether an indented line is code: after a blank line, and not in a list."""
@@ -142,13 +162,17 @@ class Cutter:
         return re.sub(r"`[^`]*`", lambda match: "`" * len(match[0]), line)
 
     def _code(self, final: bool) -> Iterator[Cut]:
-        """A line of a code block, as it is."""
+        """A line of a code block or of a formula, as it is."""
         line, newline, _ = self._held.partition("\n")
         if not newline and not final:
             self._waits = True
             return
         bare = line.strip(" \t>")
-        if len(bare) >= len(self._fence) and not bare.strip(self._fence[0]):
+        if self._fence in CLOSES.values():
+            ended = self._fence in line or not bare  # a formula has no blank line
+        else:
+            ended = len(bare) >= len(self._fence) and not bare.strip(self._fence[0])
+        if ended:
             self._fence = ""
         yield self._take(len(line + newline))
 
@@ -196,7 +220,7 @@ class Cutter:
             return None
         marks = MARKS.match(following)
         plain = marks is None or not marks[0].strip()
-        block = following.lstrip().startswith(("|", "```", "~~~", "<")) or RULE.match(following)
+        block = following.lstrip().startswith(("|", "<", *OPENERS)) or RULE.match(following)
         return bool(plain and not block)
 
     def _sentences(self, text: str, *, whole: bool) -> Iterator[Cut]:
