@@ -133,6 +133,17 @@ def test_nothing_in_a_block_of_code_or_a_rule_is_a_sentence(block: str) -> None:
     assert words(cut(block + "After it.", [4])) == ["After it."]
 
 
+@pytest.mark.parametrize(
+    "first",
+    ["Let me look that up.", "A long line that was wrapped by its author at some place\nand more"],
+)
+def test_a_text_that_follows_another_begins_anew(first: str) -> None:
+    cutter = Cutter("en")
+    cutter.feed(first)
+    cutter.finish()
+    assert words(cutter.feed("```\nOne. Two.\n```\nAfter it.\n")) == ["After it."]
+
+
 def test_a_formula_that_is_not_closed_ends_with_its_paragraph() -> None:
     assert words(cut("\\[\nx = many\n\nAfter it.\n", [3])) == ["After it."]
     assert words(cut("\\[Ten\\] of them.\n", [3])) == ["\\[Ten\\] of them."]

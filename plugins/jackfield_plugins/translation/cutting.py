@@ -81,9 +81,19 @@ class Cutter:
         self._held += text
         return list(self._ready(final=False))
 
+    def flush(self) -> list[Cut]:
+        """All that is held, although the same text may go on."""
+        rest = list(self._ready(final=True))
+        self._line = 0
+        return rest
+
     def finish(self) -> list[Cut]:
-        """The rest."""
-        return list(self._ready(final=True))
+        """The rest; what follows is a text of its own."""
+        rest = self.flush()
+        self._fence = ""
+        self._at_start = self._after_blank = True
+        self._in_list = False
+        return rest
 
     def _ready(self, *, final: bool) -> Iterator[Cut]:
         self._waits = False

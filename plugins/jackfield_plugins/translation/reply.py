@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from jackfield import Event, JackfieldError, NoticeEvent, TextEvent
+from jackfield import Event, JackfieldError, NoticeEvent, TextEvent, ToolCallEvent
 from jackfield_plugins.translation.conversation import digest, row
 from jackfield_plugins.translation.cutting import Cut, Cutter
 from jackfield_plugins.translation.engines import Engines
@@ -61,8 +61,10 @@ class ReplyTranslation:
                 if isinstance(event, TextEvent):
                     self._original.append(event.text)
                     cuts = self._cutter.feed(event.text)
-                else:
+                elif isinstance(event, ToolCallEvent):
                     cuts = self._cutter.finish()
+                else:
+                    cuts = self._cutter.flush()
                 async for made in self._spoken(cuts):
                     yield made
                 if not is_text:
