@@ -266,6 +266,16 @@ def test_a_continued_reply_goes_on_from_its_original() -> None:
     assert turn.extras["under-test"]["original"] == "The bread is baked. It is good."
 
 
+def test_code_in_which_a_reply_was_cut_off_is_still_code_when_it_goes_on() -> None:
+    begun = "Sort it so:\n\n```python\nprint('hello')\n"
+    extras = {"under-test": {"original": begun, "source": "en", "target": "fr", "digest": "-"}}
+    said = msgspec.structs.replace(message("assistant", begun), extras=extras)
+    with with_dictionary(replies=["print('world')\n```\nIt is sorted.\n"]) as (bench, engine):
+        _, events = run(bench, message("user", FRENCH), said, continues="some reply")
+    assert "print('world')" not in engine.asked
+    assert text_of(events) == "print('world')\n```\nfr:It is sorted.\n"
+
+
 def test_a_missing_pair_is_said_with_how_to_get_it_and_the_turn_goes_on() -> None:
     finnish = (
         "Voisitko selittää minulle, miten kananmuna keitetään oikein ja kuinka kauan se kestää?"
@@ -317,18 +327,21 @@ def test_a_cancelled_reply_keeps_the_original_of_what_was_written() -> None:
     reply = " ".join(f"This is the sentence number {number}." for number in range(50))
     with with_dictionary(replies=[reply], model={"delay": 0.002}) as (bench, _):
         turn = Turn(model="fake-model", messages=[message("user", FRENCH)])
+        given: list[str] = []
 
         async def stop_early() -> None:
             stream = bench.app.pipeline.run(turn)
             async for event in stream:
-                if isinstance(event, TextEvent) and event.text.strip():
-                    break
+                if isinstance(event, TextEvent):
+                    given.append(event.text)
+                    if event.text.strip():
+                        break
             await stream.aclose()
 
         bench.app.portal.call(stop_early)
     kept = turn.extras["under-test"]
     assert kept["original"].startswith("This is the sentence number 0.")
-    assert len(kept["original"]) < len(reply)
+    assert kept["original"] == "".join(given).replace("fr:", "")  # and no more than was shown
 
 
 def test_log_probabilities_of_another_text_are_left_out() -> None:

@@ -45,6 +45,8 @@ class ReplyTranslation:
         self._source, self._target = languages
         self._remember = remember
         self._cutter = Cutter(self._source)
+        self._cutter.feed(begun)
+        self._cutter.flush()  # it may have ended within code
         self._original = [begun]
         self._made = [turn.messages[-1].text if turn.continues else ""]
         self._differs = False
@@ -59,7 +61,6 @@ class ReplyTranslation:
             async for event in events:
                 is_text = isinstance(event, TextEvent)
                 if isinstance(event, TextEvent):
-                    self._original.append(event.text)
                     cuts = self._cutter.feed(event.text)
                 elif isinstance(event, ToolCallEvent):
                     cuts = self._cutter.finish()
@@ -94,6 +95,7 @@ class ReplyTranslation:
         said = iter(texts)
         text = "".join(next(said) if one.words else one.text for one in cuts)
         self._differs |= text != "".join(one.text for one in cuts)
+        self._original += [one.text for one in cuts]
         self._made.append(text)
         yield TextEvent(text)
         self._keep()
