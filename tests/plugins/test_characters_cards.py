@@ -98,6 +98,16 @@ def test_a_card_of_the_first_version_is_taken_with_a_note(store: Store) -> None:
     assert card["data"]["extensions"] == {}
 
 
+def test_what_a_card_of_the_first_version_has_besides_is_kept(store: Store) -> None:
+    more = {name: V2["data"][name] for name in ("tags", "creator", "character_book")}
+    read = files.read_file(json.dumps({**V1, **more, "avatar": "none"}).encode())
+    assert read.character.tags and read.character.lore
+    kept = store.create(read.character)
+    for name in ("tags", "creator", "lore"):
+        assert getattr(kept, name) == getattr(read.character, name)
+    assert {name: cards.write(kept)["data"][name] for name in more} == more
+
+
 def test_a_newer_version_is_taken_with_a_note() -> None:
     read = files.read_file(json.dumps({**V3, "spec_version": "3.7"}).encode())
     assert "3.7" in read.notes[0]

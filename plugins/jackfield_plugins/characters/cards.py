@@ -59,6 +59,8 @@ ENTRY_NAMES = {
 V1_TEXTS = ("description", "personality", "scenario", "first_mes", "mes_example")
 V1_FIELDS = frozenset({"name", *V1_TEXTS})
 """Some programs write these beside ``data`` as well."""
+DATA_FIELDS = (*NAMES.values(), "character_version", "character_book", "extensions")
+"""What lies in ``data`` since the second version; a few cards of the first have it as well."""
 
 
 class _Lenient(BaseModel):
@@ -255,7 +257,8 @@ def _as_version(card: Card, version: Version) -> Card:
     if is_now == version:
         return card
     spec, spec_version = SPECS[version]
-    data = card.get("data", {name: card[name] for name in V1_FIELDS if name in card})
+    first = {name: card[name] for name in DATA_FIELDS if card.get(name) is not None}
+    data = card["data"] if is_now > 1 else first
     made = {**card, "spec": spec, "spec_version": spec_version, "data": data}
     for name in (*V1_FIELDS, *NAMES.values(), "character_version"):
         if name != "nickname":
