@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from character_cards import V2, V3, card_in, encoded, pixels, png
-from jackfield import InvalidRequest, NotFound
+from jackfield import Character, InvalidRequest, NotFound
 from jackfield.api.errors import add_error_handlers
 from jackfield.page import Routes
 from jackfield.testing import Workbench
@@ -183,6 +183,21 @@ def test_saving_a_card_of_another_editor_without_a_change_leaves_it_as_it_was(
     next(one for one in page.button if one.label == "Save").click().run()
     assert not page.exception
     assert api.get(f"/api/characters/{id_}").json()["card"] == V3
+
+
+def test_texts_that_end_a_reply_keep_their_line_breaks(
+    bench: Workbench, plugin: Characters
+) -> None:
+    stop = ["\nUser:", "\n", "a\\nb", " "]
+    made = plugin.store.create(Character(id="", name="Otto", sampling={"stop": stop}))
+    page = drawn(bench, plugin)
+    page.button(key=f"characters.change.{made.id}").click().run()
+    next(one for one in page.button if one.label == "Save").click().run()
+    assert plugin.store.get(made.id).sampling == {"stop": stop}
+    texts = next(one for one in page.text_area if one.label == "Stop sequences")
+    texts.set_value("END\n\\nUser:")
+    next(one for one in page.button if one.label == "Save").click().run()
+    assert plugin.store.get(made.id).sampling == {"stop": ["END", "\nUser:"]}
 
 
 def test_a_row_of_the_lore_table_changes_its_entry_and_no_other_field_of_it() -> None:

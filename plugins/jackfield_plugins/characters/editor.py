@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import regex
 import streamlit as st
 
 from jackfield import Character, JackfieldError, LoreEntry, SamplingParams
@@ -300,12 +301,23 @@ def _draw_sampling(form: Form) -> dict[str, Any]:
         if value is not None:
             values[name] = value
     stop = st.text_area(
-        "Stop sequences", "\n".join(old.sampling.get("stop", [])), height=70,
-        key=form.key("stop"), help="One per line. " + schema["stop"]["description"],
+        "Stop sequences", "\n".join(map(_on_a_line, old.sampling.get("stop", []))), height=70,
+        key=form.key("stop"),
+        help=r"One per line; \n stands for a line break. " + schema["stop"]["description"],
     )  # fmt: skip
-    texts = [line for line in stop.splitlines() if line.strip()]
+    texts = [_of_a_line(line) for line in stop.split("\n") if line]
     values.pop("stop", None)
     return {**values, "stop": texts} if texts else values
+
+
+def _on_a_line(text: str) -> str:
+    r"""A text with ``\n`` for each line break."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _of_a_line(line: str) -> str:
+    r"""A text from a line in which ``\n`` stands for a line break."""
+    return regex.sub(r"\\(n|\\)", lambda found: "\n" if found[1] == "n" else "\\", line)
 
 
 def _draw_number(form: Form, name: str, field: Mapping[str, Any]) -> int | float | None:
