@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from jackfield import JackfieldError, message
 from jackfield.application import Application
-from jackfield.dashboard.chat import microphone
+from jackfield.dashboard.chat import microphone, page
+from jackfield.dashboard.chat.tab import Tab
 from jackfield_plugins.speech.plugin import Speech
 from page_test import running_app
 from speech_engines import Parrot, Voices
@@ -127,3 +128,23 @@ def test_what_is_said_into_the_microphone_becomes_text(
     assert not microphone.can_listen(app)
     with pytest.raises(JackfieldError, match="apt install parrot"):
         microphone.heard(app, b"Good morning.")
+
+
+def test_what_was_typed_is_sent_although_speech_beside_it_is_not_understood(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, int]] = []
+    monkeypatch.setattr(
+        page.turns, "send", lambda _, __, text, files: sent.append((text, len(files)))
+    )
+    picture = SimpleNamespace(type="image/png", name="a.png", getvalue=lambda: b"png")
+    silence = SimpleNamespace(getvalue=lambda: b"  ")
+    tab = Tab()
+    page._send(app, tab, SimpleNamespace(text="What is this?", files=[picture], audio=silence))
+    assert sent == [("What is this?", 1)]
+    assert "What you said was left out. Nothing was understood." in tab.error
+    with pytest.raises(JackfieldError, match="Nothing was understood"):
+        page._send(app, tab, SimpleNamespace(text="", files=[], audio=silence))
+    loud = SimpleNamespace(getvalue=lambda: b"Tell me.")
+    page._send(app, tab, SimpleNamespace(text="What is this?", files=[], audio=loud))
+    assert sent[1:] == [("What is this? Tell me.", 0)]

@@ -10,9 +10,7 @@ import msgspec
 from jackfield import JackfieldError
 from jackfield_plugins.translation.inline import LETTER, items
 
-FENCE = re.compile(
-    r"[ \t]*(?:(?:[-*+>]|\d{1,3}[.)])[ \t]{1,3})*(?P<fence>`{3,}|~{3,})[^`\n]*$"
-)
+FENCE = re.compile(r"[ \t]*(?:(?:[-*+>]|\d{1,3}[.)])[ \t]{1,3})*(?P<fence>`{3,}|~{3,})[^`\n]*$")
 FORMULA = re.compile(r"[ \t]*(?:>[ \t]?)*(?P<opens>\$\$(?!\$)|\\\[)(?P<rest>.*)$")
 CLOSES = {"$$": "$$", "\\[": "\\]"}
 """What begins lines of mathematics, and what ends them."""

@@ -27,6 +27,7 @@ from jackfield.dashboard.chat.player import draw_rest
 from jackfield.dashboard.chat.shown import Shown
 from jackfield.dashboard.chat.tab import Tab, this_tab
 from jackfield.dashboard.chat.view import View
+from jackfield.errors import JackfieldError
 from jackfield.jobs import Job
 
 DRAWN = 40
@@ -194,11 +195,16 @@ def _submitted(tab: Tab) -> None:
 
 
 def _send(app: Application, tab: Tab, said: Any) -> None:
-    """Send what was typed, attached and spoken."""
+    """Send what was typed, attached and spoken; the rest goes although speech is not understood."""
     text, files = attachments.taken(said)
     recording = getattr(said, "audio", None)
     if recording is not None:
-        text = f"{text} {microphone.heard(app, recording.getvalue())}".strip()
+        try:
+            text = f"{text} {microphone.heard(app, recording.getvalue())}".strip()
+        except JackfieldError as error:
+            if not text.strip() and not files:
+                raise
+            tab.error = f"What you said was left out. {error.message}\n\n{error.hint}".strip()
     turns.send(app, tab, text, files)
 
 
