@@ -121,6 +121,8 @@ def test_speech_comes_as_events_too(server: Server) -> None:
     [
         ({"input": " "}, 400, "The text is empty"),
         ({"input": "?!"}, 400, "nothing in the text"),
+        ({"input": "?!", "response_format": "wav"}, 400, "nothing in the text"),
+        ({"input": "```\nls\n```", "response_format": "flac"}, 400, "nothing in the text"),
         ({"input": "x" * 4097}, 400, "4097 characters; 4096 are allowed"),
         ({"voice": "nobody"}, 400, "no voice 'nobody'"),
         ({"model": "tts-9"}, 400, "no engine 'tts-9'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -160,8 +160,9 @@ def _speaker(plugin: Speech, wanted: SpeechRequest) -> Speaker:
 async def _spoken(speaker: Speaker, wanted: SpeechRequest) -> Response:
     """The answer, begun once the first sentence is spoken, so that a failure has its status."""
     kind = KINDS[wanted.response_format]
-    files = pieces(_sounds(speaker, wanted.input, wanted.speed), wanted.response_format)
-    first = await _next(files)
+    found = sentences(wanted.input)
+    files = pieces(_sounds(speaker, found, wanted.speed), wanted.response_format)
+    first = await _next(files) if found else None
     if first is None:
         raise InvalidRequest("There is nothing in the text that could be spoken.", param="input")
     if wanted.stream_format == "sse":
@@ -173,8 +174,8 @@ async def _spoken(speaker: Speaker, wanted: SpeechRequest) -> Response:
     return StreamingResponse(_whole(first, files), media_type=kind.media_type)
 
 
-def _sounds(speaker: Speaker, text: str, speed: float) -> Iterator[Sound]:
-    for sentence in sentences(text):
+def _sounds(speaker: Speaker, found: Sequence[str], speed: float) -> Iterator[Sound]:
+    for sentence in found:
         yield speaker.speak(sentence, speed)
 
 
