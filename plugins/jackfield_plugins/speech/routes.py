@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -58,10 +59,10 @@ def router(plugin: Speech) -> APIRouter:
     _add_translations(made, plugin)
 
     @made.post("/v1/audio/speech")
-    async def speech(wanted: SpeechRequest) -> Response:
+    async def speech(request: Request, wanted: SpeechRequest) -> Response:
         """Speak a text; it comes back sentence by sentence where the format allows it."""
         speaker = await anyio.to_thread.run_sync(partial(_speaker, plugin, wanted))
-        return await _spoken(speaker, wanted)
+        return await _spoken(request, speaker, wanted)
 
     @made.get("/v1/audio/voices")
     def voices() -> dict[str, Any]:
@@ -157,25 +158,25 @@ def _speaker(plugin: Speech, wanted: SpeechRequest) -> Speaker:
         return plugin.speaker("", engine)
 
 
-async def _spoken(speaker: Speaker, wanted: SpeechRequest) -> Response:
+async def _spoken(request: Request, speaker: Speaker, wanted: SpeechRequest) -> Response:
     """The answer, begun once the first sentence is spoken, so that a failure has its status."""
     kind = KINDS[wanted.response_format]
     found = sentences(wanted.input)
     files = pieces(_sounds(speaker, found, wanted.speed), wanted.response_format)
+    if found and wanted.stream_format == "audio" and not kind.streams:
+        whole = await _unless_gone(request, lambda: b"".join(files))
+        return Response(whole, media_type=kind.media_type)
     first = await _next(files) if found else None
     if first is None:
         raise InvalidRequest("There is nothing in the text that could be spoken.", param="input")
     if wanted.stream_format == "sse":
         return StreamingResponse(_events(first, files), media_type="text/event-stream")
-    if not kind.streams:
-        return Response(
-            first + b"".join([rest async for rest in _rest(files)]), media_type=kind.media_type
-        )
     return StreamingResponse(_whole(first, files), media_type=kind.media_type)
 
 
 def _sounds(speaker: Speaker, found: Sequence[str], speed: float) -> Iterator[Sound]:
     for sentence in found:
+        anyio.from_thread.check_cancelled()  # whoever waits for it may have gone
         yield speaker.speak(sentence, speed)
 
 
