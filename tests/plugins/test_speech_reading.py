@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import anyio.from_thread
 import pytest
 
 from jackfield.jobs import Job
@@ -158,6 +159,29 @@ def test_stopping_the_reply_stops_the_speech(bench: Workbench) -> None:
     ended = threading.Event()
     ended.wait(0.5)
     assert len(Voices.engine.said) <= said + 1 < 3
+
+
+def test_stopping_the_reply_is_noticed_by_an_engine_in_mid_sentence(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = threading.Event()
+
+    def speak(*_: Any, **__: Any) -> Any:
+        Voices.engine.speaking.set()
+        try:
+            for _ in range(100):
+                time.sleep(0.05)
+                anyio.from_thread.check_cancelled()  # as ChildProcess does
+        except BaseException:
+            stopped.set()
+            raise
+
+    monkeypatch.setattr(Voices.engine, "speak", speak)
+    job: Job = bench.app.jobs.start(turn(read_aloud=True))
+    assert Voices.engine.speaking.wait(30)
+    job.cancel()
+    assert stopped.wait(2)
+    list(job.follow())
 
 
 def test_a_model_that_fails_ends_the_turn_as_ever(bench: Workbench) -> None:

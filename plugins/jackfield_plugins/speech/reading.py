@@ -50,6 +50,7 @@ class Reading:
         self._account = account
         self._sentences: asyncio.Queue[str | None] = asyncio.Queue()
         self._out: asyncio.Queue[Event | BaseException | None] = asyncio.Queue(maxsize=1)
+        self._wanted = anyio.CancelScope()  # its end is what an engine in a thread can notice
 
     async def events(self, source: AsyncIterator[Event]) -> AsyncIterator[Event]:
         """The events of a reply, with sounds among them."""
@@ -61,6 +62,7 @@ class Reading:
                         raise event
                     yield event
         finally:
+            self._wanted.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -85,14 +87,19 @@ class Reading:
             self._sentences.put_nowait(sentence)
 
     async def _speak(self) -> None:
-        """Speak sentence by sentence."""
+        """Speak sentence by sentence, as long as the reply is wanted."""
+        with self._wanted:
+            await self._speak_all()
+
+    async def _speak_all(self) -> None:
         speaker: Speaker | None = None
         failures = 0
         while (sentence := await self._sentences.get()) is not None:
             started = time.perf_counter()
             try:
                 speaker = speaker or await _in_thread(self._choose)
-                sound: Sound = await _in_thread(partial(speaker.speak, sentence, self._speed))
+                speak = partial(speaker.speak, sentence, self._speed)
+                sound: Sound = await _in_thread(speak)
             except Exception as error:  # noqa: BLE001 - an engine's own code runs here
                 failures += 1
                 await self._out.put(NoticeEvent(_words(error), "warning"))
