@@ -80,6 +80,9 @@ def test_a_sentence_is_given_as_soon_as_the_next_one_begins() -> None:
         ("It was in 2020. Then it was not.", ["It was in 2020.", "Then it was not."]),
         ("~~~\ncode. Here.\n~~~\nAfter it.", ["After it."]),
         ("```\nnever closed. At all.", []),
+        ("```ls``` lists files.\n\nThis is next.", ["ls lists files.", "This is next."]),
+        ("1. ```sh\n   ls. Now\n   ```\n2. Next one.", ["Next one."]),
+        ("> ```\n> ls. Now\n> ```\n\nNext one.", ["Next one."]),
     ],
 )
 def test_texts_of_all_kinds(text: str, expected: list[str]) -> None:

@@ -26,9 +26,11 @@ ABBREVIATIONS = frozenset(
 )
 """Words that a full stop may follow without an end: English, German, French, Spanish, Italian."""
 
-MARKER = regex.compile(r"\s*(?:(?:\#{1,6}|[-*+•]|\d{1,3}[.)]|>)\s+(?:\[[ xX]\]\s+)?)*")
+MARKS = r"\s*(?:(?:\#{1,6}|[-*+•]|\d{1,3}[.)]|>)\s+(?:\[[ xX]\]\s+)?)*"
+MARKER = regex.compile(MARKS)
 MAY_BE_MARKER = regex.compile(r"\s*(?:(?:\#{1,6}|[-*+•]|\d{1,3}[.)]|>)\s+)*\S{0,4}\s*")
-FENCE = regex.compile(r"\s*(`{3,}|~{3,})")
+MAY_BE_FENCE = regex.compile(rf"{MARKS}(?:`{{3,}}|~{{3,}})")
+FENCE = regex.compile(rf"{MARKS}(?:(?P<fence>`{{3,}})[^`]*|(?P<fence>~{{3,}}).*)")
 RULE = regex.compile(r"\s*([-*_=])(?:\s*\1){2,}\s*")
 
 CLEANING = (
@@ -95,7 +97,9 @@ class Sentences:
         if self._code:
             return []
         head = self._head
-        if FENCE.match(head) or head.lstrip().startswith("|"):
+        if not whole and MAY_BE_FENCE.match(head):
+            return []  # further backticks would make it code within a sentence
+        if FENCE.fullmatch(head) or head.lstrip().startswith("|"):
             self._kind = "left out"
             return self._paragraph_ends()
         if not whole and MAY_BE_MARKER.fullmatch(head):
@@ -112,15 +116,16 @@ class Sentences:
         head = self._head
         found: list[str] = []
         if self._code:
-            if head.strip().startswith(self._code) and not head.strip().strip(self._code[0]):
+            bare = head.strip(" \t\r>")
+            if bare.startswith(self._code) and not bare.strip(self._code[0]):
                 self._code = ""
         elif not self._kind and (not head.strip() or RULE.fullmatch(head)):
             found = self._paragraph_ends()
         else:
             if not self._kind:
                 found = self._decide(whole=True)
-            if fence := FENCE.match(head):
-                self._code = fence[1]
+            if fence := FENCE.fullmatch(head):
+                self._code = fence["fence"]
             if self._kind == "item":
                 found += self._paragraph_ends()
             self._pending += " " if self._pending else ""
