@@ -83,7 +83,7 @@ class ChildProcess:
             JackfieldError: what the engine raised, or EngineDied.
         """
         while not self._turn.acquire(timeout=LOOK):
-            _leave_if_cancelled()
+            leave_if_cancelled()
         try:
             self._rest(None)
             return self._answered(self._start(), msgspec.msgpack.encode(request))
@@ -197,7 +197,7 @@ class _Running:
 
     def _look(self) -> None:
         try:
-            _leave_if_cancelled()
+            leave_if_cancelled()
         except BaseException:  # how anyio says so; wait a little, to spare a new start
             try:
                 self.at_rest = self._answers.get(timeout=GRACE) is not None
@@ -280,7 +280,7 @@ def _write(pipe: IO[bytes], frame: bytes) -> None:
     pipe.flush()
 
 
-def _leave_if_cancelled() -> None:
+def leave_if_cancelled() -> None:
     """Raise if the caller is a thread of anyio whose task was cancelled."""
     import anyio.from_thread  # slow to import, and every plugin with an engine imports this module
 

@@ -18,6 +18,7 @@ import parts
 import parts_translation
 from jackfield.errors import InvalidRequest, JackfieldError
 from jackfield.testing import PluginConformance, Workbench
+from jackfield.testing.workbench import PLUGIN
 from jackfield_plugins.translation.apertium import Apertium, ApertiumTranslator
 from jackfield_plugins.translation.conversion import Converted
 from jackfield_plugins.translation.engines import Engines
@@ -169,6 +170,35 @@ def _ends(process: Callable[[], int]) -> bool:
     while process() and time.monotonic() < until:
         time.sleep(0.02)
     return not process()
+
+
+def test_a_process_that_hangs_does_not_hold_up_the_end(models: Path) -> None:
+    failed: list[JackfieldError] = []
+    with Workbench(Marian, config={"folder": str(models)}) as bench:
+        engine = bench.app.plugins.translators()["marian"]
+        assert isinstance(engine, MarianTranslator)
+        engine.translate(["Hello."], "en", "fr")
+        os.kill(engine.process_id, signal.SIGSTOP)
+
+        def ask() -> None:
+            try:
+                engine.translate(["Good morning."], "en", "fr")
+            except JackfieldError as error:
+                failed.append(error)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        time.sleep(0.3)
+        ending = threading.Thread(target=bench.app.plugins.disable, args=[PLUGIN])
+        ending.start()
+        ending.join(10)
+        ended = not ending.is_alive()
+        if not ended:
+            os.kill(engine.process_id, signal.SIGKILL)
+        asking.join()
+        ending.join()
+    assert ended
+    assert failed
 
 
 def test_several_threads_share_the_process(marian: MarianTranslator) -> None:

@@ -20,6 +20,8 @@ STARTING = 120.0
 """Seconds that the process may take to start and to load a model."""
 EACH = 20.0
 """Seconds more that each sentence may take."""
+LOOK = 0.1
+"""Seconds between two looks whether a process that was killed has been given up."""
 LAST_WORDS = 400
 """Characters of what an ended process had printed that are shown."""
 
@@ -72,9 +74,20 @@ class Interpreter:
         return answer.texts
 
     def close(self) -> None:
-        """End the process."""
+        """End the process when it has done the order under way."""
         with self._lock:
             self._end()
+
+    def stop(self) -> None:
+        """End the process now; orders under way fail."""
+        while not self._lock.acquire(timeout=LOOK):
+            child = self._child
+            if child is not None:
+                child.kill()
+        try:
+            self._end()
+        finally:
+            self._lock.release()
 
     def _wait(self, idle: float) -> None:
         """Look again when the process may have been idle for long enough."""
@@ -142,6 +155,10 @@ class _Child:
         if answer is None:
             raise self._ended()
         return answer
+
+    def kill(self) -> None:
+        """Kill the process; from any thread."""
+        self._process.kill()
 
     def end(self) -> None:
         """End the process, by force: it has nothing to save."""

@@ -81,7 +81,7 @@ class Marian(Plugin):
     @hookimpl
     def jackfield_stopped(self) -> None:
         """End the process that translates."""
-        self.engine.close()
+        self.engine.stop()
 
     @hookimpl
     def jackfield_config_changed(self, before: Mapping[str, Any]) -> None:
@@ -176,6 +176,11 @@ class MarianTranslator(Translator):
             )
             done += self._interpreter.ask(order, options.idle_minutes * 60)
         return done
+
+    def stop(self) -> None:
+        """End the process now; what is being translated fails."""
+        if "_interpreter" in vars(self):
+            self._interpreter.stop()
 
     def close(self) -> None:
         """End the process, and forget what was found."""
