@@ -9,9 +9,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 
 import parts
@@ -22,6 +25,7 @@ from jackfield.testing.workbench import PLUGIN
 from jackfield_plugins.translation.apertium import Apertium, ApertiumTranslator
 from jackfield_plugins.translation.conversion import Converted
 from jackfield_plugins.translation.engines import Engines
+from jackfield_plugins.translation.frames import Order
 from jackfield_plugins.translation.marian import Marian, MarianTranslator
 from jackfield_plugins.translation.opus import models_below
 
@@ -199,6 +203,37 @@ def test_a_process_that_hangs_does_not_hold_up_the_end(models: Path) -> None:
         ending.join()
     assert ended
     assert failed
+
+
+def test_nothing_more_is_translated_for_a_turn_that_was_stopped(
+    marian: MarianTranslator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jackfield_plugins.translation.marian.AT_ONCE", 1)
+    asked: list[str] = []
+    begun, ended = threading.Event(), threading.Event()
+
+    def ask(order: Order, idle: float) -> list[str]:
+        asked.extend(order.texts)
+        begun.set()
+        time.sleep(0.05)
+        return order.texts
+
+    def translate() -> None:
+        try:
+            marian.translate([f"Sentence {number}." for number in range(100)], "en", "fr")
+        finally:
+            ended.set()
+
+    async def stopped_soon() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(anyio.to_thread.run_sync, translate, abandon_on_cancel=True))
+            await anyio.to_thread.run_sync(begun.wait)
+            group.cancel_scope.cancel()
+
+    monkeypatch.setattr(marian._interpreter, "ask", ask)
+    anyio.run(stopped_soon)
+    assert ended.wait(10)
+    assert len(asked) < 20
 
 
 def test_several_threads_share_the_process(marian: MarianTranslator) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from jackfield import Field, InvalidRequest, Plugin, Translator, hookimpl
+from jackfield_plugins.child_process import leave_if_cancelled
 from jackfield_plugins.translation.languages import name_of
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ class MarianTranslator(Translator):
         folder = model.folder if model.converted else self._converted.of(model.folder)
         done: list[str] = []
         for at in range(0, len(texts), AT_ONCE):
+            leave_if_cancelled()
             order = frames.Order(
                 model=str(folder),
                 texts=list(texts[at : at + AT_ONCE]),
