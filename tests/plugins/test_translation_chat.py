@@ -276,6 +276,12 @@ def test_code_in_which_a_reply_was_cut_off_is_still_code_when_it_goes_on() -> No
     assert text_of(events) == "print('world')\n```\nfr:It is sorted.\n"
 
 
+def test_spaces_in_code_within_a_sentence_stay() -> None:
+    with with_dictionary(replies=["Type `ls   -l` here."]) as (bench, _):
+        _, events = run(bench, message("user", FRENCH))
+    assert text_of(events) == "fr:Type `ls   -l` here."
+
+
 def test_a_missing_pair_is_said_with_how_to_get_it_and_the_turn_goes_on() -> None:
     finnish = (
         "Voisitko selittää minulle, miten kananmuna keitetään oikein ja kuinka kauan se kestää?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from jackfield_plugins.translation.sentences import translated
 
 THROUGH = "en"
 """The language that lies between two that no engine translates directly."""
+BREAK = re.compile(r"\s*\n\s*")
+"""A line break within a sentence, with the spaces around it."""
 KEPT = 20_000
 """Sentences whose translations are remembered."""
 
@@ -127,7 +130,7 @@ class Engines:
         """
         if not sentences:
             return []
-        done = [" ".join(one.split()) for one in sentences]
+        done = [BREAK.sub(" ", one.strip()) for one in sentences]  # code may have more spaces
         for step in self.route(source, target):
             done = self._done(done, step, markdown=markdown)
         return done
