@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from jackfield.dashboard.chat.markdown import MarkdownStream, as_typed, markdown, markdown_pieces
 
-PIECES = [*"`~!$[]()\\: \n15.,aé", "```", "~~~", "![x](http://a/b)", "$5 and $10", "`a`", ":red["]
+PIECES = [
+    *"`~!$[]()\\: \n15.,aé",
+    "```",
+    "~~~",
+    "- ",
+    "> ",
+    "![x](http://a/b)",
+    "$5 and $10",
+    "`a`",
+    ":red[",
+]
 
 
 @given(
@@ -49,6 +59,15 @@ def test_a_picture_outside_of_code_never_stays_a_picture(text: str) -> None:
         (":red[loud] :material/home: at 10:30", "\\:red[loud] \\:material/home: at 10:30"),
         ("`![p](x) $5`", "`![p](x) $5`"),
         ("```\n![p](x) $5\n```\n$5", "```\n![p](x) $5\n```\n\\$5"),
+        (
+            "1. so:\n\n    ```\n    \\(a\\) $5\n    ```\n$5",
+            "1. so:\n\n    ```\n    \\(a\\) $5\n    ```\n\\$5",
+        ),
+        ("- ```\n  \\(a\\) $5\n  ```\n$5", "- ```\n  \\(a\\) $5\n  ```\n\\$5"),
+        (">```\n>\\(a\\) $5\n>```\n$5", ">```\n>\\(a\\) $5\n>```\n\\$5"),
+        ("- ```\n  $5\n\n  $5\n\n![p](x)", "- ```\n  $5\n\n  $5\n\n\\![p](x)"),
+        ("    ```\n![p](x)", "    ```\n\\![p](x)"),
+        ("```ls``` is it.\n$5", "```ls``` is it.\n\\$5"),
         ("~~~py\n```\n$5\n~~~\n$5", "~~~py\n```\n$5\n~~~\n\\$5"),
     ],
 )

@@ -10,8 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_MAYBE_FENCE = re.compile(r" {0,3}(`{0,2}|~{0,2})")
+_BEFORE = (
+    r"[ \t]*(?:>[ \t]*|(?:[-*+]|\d{1,3}[.)])[ \t]+)*"  # code may stand in lists and quotations
+)
+_FENCE = re.compile(rf"{_BEFORE}(`{{3,}}|~{{3,}})")
+_MAYBE_FENCE = re.compile(rf"{_BEFORE}(?:>|[-*+]|\d{{1,3}}[.)]?|`{{1,2}}|~{{1,2}})?")
+MOST_SPACES = 3
+"""Before code that is in no list; more would make it code of another kind."""
+_CLOSED = re.compile(r"[ \t>]*(`{3,}|~{3,})\s*")
 _CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _PLAIN = re.compile(
     r"(?P<picture>!\[)"
@@ -29,6 +35,7 @@ class MarkdownStream:
     def __init__(self) -> None:
         self._held = ""
         self.in_code = ""
+        self._indent = 0  # lines that are indented less end the list item that the code is in
         self._at_line_start = True
 
     def feed(self, piece: str) -> str:
@@ -52,6 +59,7 @@ class MarkdownStream:
         """An unfinished line cut before what depends on the characters to come."""
         if self._at_line_start and (_MAYBE_FENCE.fullmatch(text) or _FENCE.match(text)):
             return "", text
+        self._leave_item(text)
         if self.in_code:
             return text, ""
         blanked = _CODE.sub(lambda found: "x" * len(found[0]), text)
@@ -64,16 +72,34 @@ class MarkdownStream:
     def _part(self, text: str) -> str:
         if not text:
             return ""
-        if self._at_line_start and (fence := _FENCE.match(text)):
-            mark = fence[1]
-            if not self.in_code:
-                self.in_code = mark
-            elif mark.startswith(self.in_code) and not text[fence.end() :].strip():
+        self._leave_item(text)
+        begins, self._at_line_start = self._at_line_start, False
+        if begins and self.in_code:
+            if (closed := _CLOSED.fullmatch(text)) and closed[1].startswith(self.in_code):
                 self.in_code = ""
-            self._at_line_start = False
             return text
-        self._at_line_start = False
+        if begins and (fence := _FENCE.match(text)):
+            mark = fence[1]
+            if mark[0] == "~" or "`" not in text[fence.end() :]:
+                self.in_code = mark
+                self._indent = _indent(fence)
+                return text
         return text if self.in_code else _outside_code(text)
+
+    def _leave_item(self, text: str) -> None:
+        """See whether a line is outside of the list item that code began in."""
+        if self._at_line_start and self.in_code and text.strip():
+            spaces = text.expandtabs(4)
+            if len(spaces) - len(spaces.lstrip(" ")) < self._indent:
+                self.in_code = ""
+
+
+def _indent(fence: re.Match[str]) -> int:
+    """How far code is indented that must be in a list item; 0 if it need not be in one."""
+    before = fence[0].expandtabs(4)[: -len(fence[1])]
+    if ">" in before or (len(before) <= MOST_SPACES and not before.strip()):
+        return 0
+    return len(before)
 
 
 def markdown(text: str) -> str:
