@@ -115,6 +115,19 @@ def test_a_reply_is_read_aloud_once_however_often_the_page_is_drawn(app: Applica
     assert Voices.engine.said == [("One.", "high", 1.0), ("Two.", "high", 1.0)]
 
 
+def test_a_reply_without_a_word_to_speak_is_said_to_be_one(app: Application) -> None:
+    def script(action, view, node) -> None:
+        action.draw(view, node)
+
+    ((_, action),) = app.plugins.chat_actions()
+    node: Any = SimpleNamespace(id="n", message=message("assistant", "```\nls\n```"))
+    args = (action, chat_view(app, {}), node)
+    test = AppTest.from_function(script, args=args, default_timeout=30).run()
+    assert not test.exception
+    assert not test.get("audio")
+    assert "nothing in this reply" in test.info[0].value
+
+
 def test_what_is_said_into_the_microphone_becomes_text(
     app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,11 +92,14 @@ def draw_reading(plugin: Speech, chat: ChatView, node: Node) -> None:
     kept: dict[tuple[str, str, str], bytes] = st.session_state.setdefault("speech.read", {})
     voice = str(chat.options.get("voice") or "")
     key = (node.id, voice, node.message.text)
+    found = sentences(node.message.text)
+    if not found:
+        st.info("There is nothing in this reply that could be spoken.")
+        return
     if key not in kept:
         try:
             with st.spinner("Speaking the reply"):
                 speaker = plugin.speaker(voice)
-                found = sentences(node.message.text)
                 sound = joined(speaker.speak(one, plugin.config.speed) for one in found)
         except JackfieldError as error:
             st.warning(f"{error.message}\n\n{error.hint}".strip(), icon=":material/volume_off:")
