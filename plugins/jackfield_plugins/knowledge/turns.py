@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from jackfield_plugins.knowledge import Knowledge
 
 CITE = (
-    "Answer in full sentences, from the numbered passages above where they help. End each sentence "
-    "that uses one with that passage's number in square brackets."
+    "Answer only what was asked, in full sentences, from the numbered passages above where they "
+    "help; do not copy the passages. End each sentence that uses one with that passage's number in "
+    "square brackets."
 )
 
 
