@@ -147,6 +147,21 @@ def test_pickle_weights_are_a_format_of_their_own(paths, catalog):
     assert catalog.find("old").format == "pickle"
 
 
+@pytest.mark.parametrize(
+    ("config", "writes"),
+    [
+        ({"decoder_start_token": "</s>", "unk_token": "<unk>"}, False),  # a translator
+        ({"alignment_heads": [[1, 0]], "lang_ids": [50259], "suppress_ids": [1]}, False),  # Whisper
+        ({"unk_token": "<unk>", "layer_norm_epsilon": 1e-6}, True),
+        ({"model_type": "llama"}, True),
+    ],
+)
+def test_translators_and_recognizers_in_ctranslate2s_format_do_not_write(tmp_path, config, writes):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    assert describe(tmp_path).writes is writes
+
+
 def test_the_hubs_cache_is_named_by_its_repository(paths, catalog):
     model_folder(paths.models / "models--some-lab--tiny-llm" / "snapshots" / "0123abcd")
     assert catalog.find("tiny-llm").format == "safetensors"

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from gguf_files import small_gguf
 from jackfield.application import Application
+from jackfield.dashboard.chat.tab import new_draft
 from jackfield.testing import FakePlugin, fake_model
+from jackfield_loaders.gguf import Gguf
 from page_test import open_page, press, run, running_app, words
 
 
@@ -115,6 +118,19 @@ def test_the_example_call_names_a_model_that_is_here(app: Application) -> None:
     run(test)
     assert 'base_url="http://127.0.0.1:7860/v1"' in test.code[1].value
     compile(test.code[1].value, "example", "exec")
+
+
+def test_a_model_that_does_not_write_is_offered_nowhere_as_one(app: Application) -> None:
+    app.plugins.register("gguf", Gguf)
+    small_gguf(app.paths.models / "embedder.gguf", architecture="bert", **{"bert.pooling_type": 1})
+    fake_model(app.paths.models, "parrot")
+    assert [one.name for one in app.catalog.scan() if not one.writes] == ["embedder"]
+    assert new_draft(app).model == "parrot"
+    test = page()
+    assert '"model": "parrot"' in test.code[1].value
+    chooser = test.get_by_key(key("chat", "model"))
+    assert "parrot" in chooser.options
+    assert "embedder" not in chooser.options
 
 
 def test_where_a_key_is_needed_the_example_has_one(tmp_path: Path) -> None:

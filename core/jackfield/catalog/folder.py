@@ -24,6 +24,8 @@ JSON_FILES = (
     "tokenizer_config",
 )
 """What else a model's metadata takes in, each under its name."""
+FOREIGN = ("decoder_start_token", "lang_ids", "suppress_ids")
+"""Settings in the configuration of a translator, and of a recognizer of speech (CTranslate2)."""
 LONGEST_HEADER = 100_000_000
 """Bytes; the safetensors format allows no more."""
 LONGEST_JSON = 64_000_000
@@ -209,7 +211,13 @@ def _context(config: dict[str, Any]) -> int:
 
 
 def _writes(config: dict[str, Any]) -> bool:
-    """Whether a model is made for writing text; of one that does not say, it is believed."""
+    """Whether a model is made for writing text; of one that does not say, it is believed.
+
+    Translators and recognizers of speech in CTranslate2's format name no architecture, but have
+    settings of their own.
+    """
+    if "model_type" not in config and any(key in config for key in FOREIGN):
+        return False
     named = [str(one) for one in config.get("architectures") or ()]
     endings = ("LM", "LMHeadModel", "ForConditionalGeneration", "MTModel")
     return not named or any(one.endswith(endings) for one in named)

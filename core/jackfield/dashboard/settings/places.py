@@ -23,10 +23,10 @@ def address(app: Application) -> str:
 def draw_api(app: Application) -> None:
     """The API's address, and a call to copy."""
     base = address(app)
+    names = [model.name for model in app.catalog.scan() if model.writes and not model.error]
     ready = [one.model for one in app.engine.residents() if one.state == "ready"]
-    names = [model.name for model in app.catalog.scan() if not model.error]
-    used = [one for one in (app.settings.value.chat.model,) if one in names]
-    model = next(iter([*ready, *used, *names]), "smollm2")
+    wished = [*ready, app.settings.value.chat.model, *names]
+    model = next((one for one in wished if one in names), "smollm2")
     with st.container(border=True, key="settings-api"):
         st.subheader("API", anchor=False)
         st.write("Programs that speak to OpenAI's API can speak to this address instead:")
