@@ -15,6 +15,7 @@ from jackfield.dashboard.chat.tab import Tab
 
 STARTER = "smollm2"
 POLL = 0.4  # seconds
+WIDTH = 380  # pixels: names of models are long, and their state follows them
 
 
 def draw(app: Application, tab: Tab, chat: Conversation, *, running: bool, told: bool) -> bool:
@@ -43,7 +44,7 @@ def draw(app: Application, tab: Tab, chat: Conversation, *, running: bool, told:
             key=key,
             format_func=lambda name: _label(name, states.get(name, "")),
             label_visibility="collapsed",
-            width=300,
+            width=WIDTH,
             on_change=_chosen,
             args=(tab, chat.id, key, chat.model),
         )
