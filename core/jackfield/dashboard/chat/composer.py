@@ -41,7 +41,6 @@ def _draw_tools(app: Application, tab: Tab, chat: Conversation) -> None:
         label,
         icon=":material/build:",
         type="tertiary",
-        help="What the model may use while it answers",
         key="chat.tools",
     ):
         st.caption(
