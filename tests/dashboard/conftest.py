@@ -110,6 +110,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     fake_model(models, "novelist", replies=[LONG_STORY], delay=0.04)
     fake_model(models, "dice", replies=["one", "two", "three", "four"], delay=0.01)
     fake_model(models, "mirror", replies=["prompt"])
+    fake_model(models, "blank", replies=["\n\n"])
     fake_model(models, "doomed", replies=[STORY], delay=0.04, crash_after_tokens=15)
     fake_model(
         models,

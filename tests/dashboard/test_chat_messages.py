@@ -26,6 +26,13 @@ def test_regenerating_makes_versions_to_turn_over(chat: ChatTab) -> None:
     assert chat.reply() == second
 
 
+def test_a_reply_of_blanks_is_said_to_be_nothing(chat: ChatTab) -> None:
+    chat.choose_model("blank")
+    chat.send("Anything?")
+    chat.ended()
+    expect(chat.replies.last).to_contain_text("The model answered with nothing.")
+
+
 def test_an_edited_question_is_answered_anew_and_the_old_one_is_kept(chat: ChatTab) -> None:
     chat.choose_model("parrot")
     chat.ask("the first question")

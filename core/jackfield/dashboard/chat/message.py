@@ -60,7 +60,8 @@ def draw(tab: Tab, node: Node, place: Place, chat: Shown) -> None:
         if chat.look.name:
             st.caption(f"**{plain(chat.look.name)}**")
         _draw_reply(node, chat)
-        _draw_action(tab, node, chat)
+        with st.empty():  # claimed in any case: what follows keeps its place
+            _draw_action(tab, node, chat)
         with _row(node):
             st.caption(_facts(node), width="stretch")
             _draw_versions(tab, node, place.versions)
@@ -115,7 +116,7 @@ def _draw_reply(node: Node, chat: Shown) -> None:
     tools.draw_reply(
         node.message, chat.titles, lambda text: st.markdown(cited(markdown(text), sources))
     )
-    if not node.message.text and node.state == "complete":
+    if not node.message.text.strip() and node.state == "complete":
         st.caption("The model answered with nothing.")
     if node.trace is not None:
         draw_sources(node.trace.sources)
