@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from jackfield import Routes
 from jackfield.api.errors import add_error_handlers
 from jackfield.dashboard.current import attach
+from jackfield_plugins.knowledge.jobs import Job
 from knowledge_bench import PATIENCE, Bench, ended, running, write_texts
 
 ROOT = "/api/collections"
@@ -232,6 +234,8 @@ def press(test: AppTest, label: str) -> AppTest:
 def test_the_page_makes_a_first_collection_and_then_takes_documents(bench: Bench) -> None:
     test = page()
     assert "Make your first one" in said(test)
+    press(test, "Create")
+    assert "Give the collection a name." in said(test)
     test.text_input(key="knowledge-new-name").input("notes")
     test.slider(key="knowledge-new-tokens").set_value(64)
     press(test, "Create")
@@ -246,6 +250,25 @@ def test_the_page_makes_a_first_collection_and_then_takes_documents(bench: Bench
     assert "1 added" in said(test)
 
 
+def test_a_job_that_was_cancelled_says_so_while_it_still_works(bench: Bench) -> None:
+    bench.create()
+    go_on = threading.Event()
+
+    def work(job: Job) -> dict[str, Any]:
+        go_on.wait(PATIENCE)
+        job.check()
+        return {}
+
+    job = bench.library.jobs.start(Job("index", "notes", "Index a folder"), work)
+    test = page()
+    press(test, "Cancel")
+    test.run()  # the part with the jobs is drawn by itself, before the press is known
+    assert [one.disabled for one in test.button if one.label == "Stopping"] == [True]
+    go_on.set()
+    assert ended(job).state == "cancelled"
+    assert "cancelled; what was finished stays" in said(test.run())
+
+
 def test_the_page_searches_and_opens_a_citation(bench: Bench, tmp_path: Path) -> None:
     bench.create()
     bench.add(write_texts(tmp_path / "texts"))
@@ -254,6 +277,9 @@ def test_the_page_searches_and_opens_a_citation(bench: Bench, tmp_path: Path) ->
     press(test, "Search")
     assert "forty minutes" in said(test)
     assert "cosine" in said(test)
+    test.slider(key="knowledge-k").set_value(1)
+    press(test, "Search")
+    assert "1 passage in" in said(test)
     hit = bench.search("loaf bakes forty minutes")[0]
     cited = AppTest.from_function(_script, default_timeout=PATIENCE)
     cited.query_params["collection"] = "notes"

@@ -56,6 +56,11 @@ class Job:
         return self._over.is_set()
 
     @property
+    def cancelled(self) -> bool:
+        """Whether it was told to stop; it may still be at a part of its work."""
+        return self._cancelled.is_set()
+
+    @property
     def fraction(self) -> float:
         """How much of it is done, 0 to 1."""
         if self.state == "done":

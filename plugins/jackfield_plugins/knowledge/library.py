@@ -93,6 +93,8 @@ class Library:
         Raises:
             InvalidRequest: the name is taken or no name, or the model makes no embeddings.
         """
+        if not name.strip():
+            raise InvalidRequest("Give the collection a name.", param="name")
         if not NAME.fullmatch(name) or name != name.strip() or name in RESERVED:
             raise InvalidRequest(
                 f"{name!r} is no name for a collection: 1 to 80 characters, none of / \\ ? # &, "

@@ -100,14 +100,16 @@ def _draw_jobs(library: Library, name: str, active: bool) -> None:
     jobs = library.jobs.of(name)
     running = [job for job in reversed(jobs) if not job.over]
     for job in running:
-        bar, stop = st.columns([8, 1], vertical_alignment="center")
+        bar, stop = st.columns([4, 1], vertical_alignment="center")
         count = f"{int(job.finished):,} of {job.total:,}" if job.total else "…"
         bar.progress(job.fraction, f"{job.what}: {count}  {job.current}"[:120])
         stop.button(
-            "Cancel",
+            "Stopping" if job.cancelled else "Cancel",
             key=f"knowledge-cancel-{job.id}",
             on_click=job.cancel,
             icon=":material/close:",
+            disabled=job.cancelled,
+            width="stretch",
         )
     if active and not running:
         st.rerun()

@@ -69,7 +69,8 @@ def draw(knowledge: Knowledge, library: Library, name: str) -> None:
     if not found.hits:
         st.info(f"Nothing was found{left_out}.", icon=":material/search_off:")
         return
-    st.caption(f"{len(found.hits)} passages in {1000 * seconds:.0f} ms{left_out}.")
+    passages = "1 passage" if len(found.hits) == 1 else f"{len(found.hits)} passages"
+    st.caption(f"{passages} in {1000 * seconds:.0f} ms{left_out}.")
     for rank, hit in enumerate(found.hits, start=1):
         _draw_hit(rank, hit)
 
