@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import anyio
 from pydantic import Field
 
-from jackfield import Plugin, ToolCallParser, ToolCallPart, hookimpl, tool
+from jackfield import JackfieldError, Plugin, ToolCallParser, ToolCallPart, hookimpl, tool
 from jackfield.testing.fake import CHATML
 
 SEES_TOOLS = "{% if tools %}{{ tools | tojson }}{% endif %}" + CHATML.replace(
@@ -64,6 +64,11 @@ def fails() -> str:
     raise KeyError("no such thing")
 
 
+def breaks() -> str:
+    """Fails with a reason for the user."""
+    raise JackfieldError("The bell has no rope.")
+
+
 def long() -> str:
     """Five million characters."""
     return "x" * 5_000_000
@@ -80,5 +85,5 @@ class Toolshed(Plugin):
 
     @hookimpl
     def jackfield_tools(self):
-        always = [tool(one, approval="always") for one in (add, fails, long)]
+        always = [tool(one, approval="always") for one in (add, fails, breaks, long)]
         return [*always, tool(slow, approval="always", seconds=0.2), tool(shout, title="Shout")]

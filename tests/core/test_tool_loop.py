@@ -22,7 +22,7 @@ from jackfield.testing.fake import CHATML
 from jackfield.tools import ToolDefinition
 from toolshed import SEES_TOOLS, Parser, Toolshed, add, call
 
-ALL = ("add", "shout", "slow", "fails", "long")
+ALL = ("add", "shout", "slow", "fails", "breaks", "long")
 
 
 def run(bench: Workbench, text: str = "go", **values):
@@ -95,6 +95,7 @@ def test_two_calls_run_side_by_side_and_one_only_where_the_request_says_so() -> 
     ("name", "words"),
     [
         ("fails", "KeyError: 'no such thing'"),
+        ("breaks", "The tool 'breaks' failed: The bell has no rope."),
         ("slow", "no answer within 0.2 seconds"),
         ("unknown", "There is no tool 'unknown'"),
     ],

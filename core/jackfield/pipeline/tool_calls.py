@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from jackfield.errors import JackfieldError
 from jackfield.messages import Event, ToolCallEvent, ToolCallPart, ToolResultEvent, ToolResultPart
 from jackfield.pipeline.toolbox import Toolbox, arguments_of
 from jackfield.pipeline.turn import Approval, Turn
@@ -113,7 +114,8 @@ class ToolCalls:
         except TimeoutError:
             return f"The tool {call.name!r} gave no answer within {tool.seconds:g} seconds.", True
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code runs here
-            return f"The tool {call.name!r} failed: {type(error).__name__}: {error}", True
+            kind = "" if isinstance(error, JackfieldError) else f"{type(error).__name__}: "
+            return f"The tool {call.name!r} failed: {kind}{error}", True
         return answer, False
 
     async def _shortened(self, text: str) -> str:
