@@ -105,6 +105,14 @@ def test_pasted_texts_pages_and_uploads_are_found(bench: Bench) -> None:
     assert bench.search("wolves")[0].kind == "upload"
 
 
+def test_of_two_uploads_of_one_name_the_last_counts(bench: Bench) -> None:
+    files = [("a.txt", b"Wolves hunt in packs."), ("b.txt", b"Bats."), ("a.txt", b"Sheep graze.")]
+    job = ended(bench.library.upload("notes", files))
+    assert (job.state, job.result["added"]) == ("done", 2), job.error
+    assert bench.search("sheep", mode="bm25")[0].title == "a.txt"
+    assert consistent(bench)
+
+
 def test_what_cannot_be_read_is_said_and_the_rest_is_indexed(bench: Bench, folder: Path) -> None:
     (folder / "broken.txt").write_bytes(b"\xff\xfe\x00binary")
     (folder / "empty.md").write_text("  \n")

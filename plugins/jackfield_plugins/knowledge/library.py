@@ -146,6 +146,7 @@ class Library:
     ) -> Job:
         """Begin to index documents."""
         collection = self.catalogue.collection(name)
+        sources = list({one.uri: one for one in sources}.values())  # of one name, the last
         what = what or (sources[0].name if len(sources) == 1 else f"{len(sources):,} documents")
 
         def index(job: Job) -> dict[str, Any]:
