@@ -83,6 +83,18 @@ def test_a_file_that_moved_keeps_its_vectors(bench: Bench, folder: Path) -> None
     assert "bees.md" not in bench.titles()
 
 
+@pytest.mark.parametrize("copy", ["a-copy.md", "z-copy.md"])
+def test_a_copy_is_kept_when_its_original_changes(bench: Bench, folder: Path, copy: str) -> None:
+    bench.add(folder)
+    (folder / copy).write_text(TEXTS["bees.md"])
+    (folder / "bees.md").write_text("Wasps build of paper.")
+    os.utime(folder / "bees.md", (1, 1))
+    assert bench.add(folder).result["duplicates"] == 0
+    assert bench.search("queen eggs", mode="bm25")[0].title == copy
+    assert bench.search("wasps", mode="bm25")[0].title == "bees.md"
+    assert consistent(bench)
+
+
 def test_a_watched_folder_is_followed(bench: Bench, folder: Path) -> None:
     ended(bench.library.path("notes", folder))
     (folder / "new.txt").write_text("Lighthouses blink at night.")

@@ -21,6 +21,7 @@ from jackfield_plugins.knowledge.jobs import Cancelled, Job
 from jackfield_plugins.knowledge.passages import Passages
 from jackfield_plugins.knowledge.reading import Reader
 from jackfield_plugins.knowledge.records import Collection, IndexedDocument, Source
+from jackfield_plugins.knowledge.sources import source_of
 from jackfield_plugins.knowledge.vectors import Key, Vectors
 
 if TYPE_CHECKING:
@@ -145,6 +146,10 @@ class Indexer:
         """Whether the same content is here; if its file is gone, the document has moved."""
         other = self._catalogue.same(self._collection, digest)
         new = [*self._waiting, *self._storing]
+        if other is not None and (
+            any(one.document.id == other.id for one in new) or self._has_changed(other)
+        ):
+            other = None  # its new content takes the place of this one
         twice = any(one.reading.digest == digest for one in new)
         if not twice and (other is None or other.id == document.id):
             return False
@@ -158,6 +163,13 @@ class Indexer:
                 other, uri=source.uri, path=str(source.path), folder=source.folder
             )
         return True
+
+    def _has_changed(self, document: IndexedDocument) -> bool:
+        """Whether a document's file is there with another content than was indexed."""
+        source = source_of(document)
+        if document.kind != "file" or _modified(source) in (0.0, document.modified):
+            return False
+        return self._reader.digest(source) != document.digest
 
     def _failed(self, document: IndexedDocument, source: Source, error: JackfieldError) -> None:
         """Note why a document could not be read; an old version of it goes on being found."""
