@@ -4,15 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from jackfield import InvalidRequest, JackfieldError, NotFound
+from jackfield_plugins.knowledge.jobs import Job
 from jackfield_plugins.knowledge.library import InUse
-from knowledge_bench import TEXTS, Bench, ended, running, until, write_texts
+from knowledge_bench import PATIENCE, TEXTS, Bench, ended, running, until, write_texts
 from word_embedder import LIMIT, word_model
 
 
@@ -33,6 +36,20 @@ def consistent(bench: Bench, name: str = "notes") -> bool:
     library = bench.library
     collection = library.catalogue.collection(name)
     return set(library.passages.keys(collection)) == set(library.vectors.keys(collection.id))
+
+
+@contextmanager
+def busy(bench: Bench) -> Iterator[None]:
+    """While a job of another collection is at work, those after it wait."""
+    over = threading.Event()
+    job = bench.library.jobs.start(
+        Job("index", "other", "Work"), lambda _: {"done": over.wait(PATIENCE)}
+    )
+    try:
+        yield
+    finally:
+        over.set()
+        ended(job)
 
 
 def test_a_folder_is_indexed_and_headings_are_kept(bench: Bench, folder: Path) -> None:
@@ -174,6 +191,16 @@ with running(Path(sys.argv[1])) as bench:
         print(job.finished, flush=True)
         job.wait(0.05)
 """
+
+
+def test_a_job_that_waits_is_cancelled_at_once(bench: Bench) -> None:
+    with busy(bench):
+        job = bench.library.upload("notes", [("a.txt", b"Wolves hunt in packs.")])
+        after = bench.library.upload("notes", [("b.txt", b"Bats hang.")])
+        job.cancel()
+        assert job.wait(5)
+        assert (job.state, after.state) == ("cancelled", "waiting")
+    assert ended(after).result["added"] == 1
 
 
 @pytest.mark.parametrize("moment", [0.0, 100.0])

@@ -13,6 +13,8 @@ from jackfield import JackfieldError, NotFound
 
 KEPT = 50
 """Ended jobs that are remembered."""
+LOOK = 0.2
+"""Seconds between looks whether a job that waits was cancelled."""
 LOG = logging.getLogger("jackfield.knowledge")
 
 
@@ -127,12 +129,15 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._writing: list[Job] = []  # the first is at work, the others wait
+        self._next = threading.Condition(self._lock)
 
     def start(self, job: Job, do: Callable[[Job], dict[str, Any]], *, writes: bool = True) -> Job:
         """Begin a job in a thread of its own; one that writes waits for those before it."""
         with self._lock:
             self._jobs[job.id] = job
+            if writes:
+                self._writing.append(job)
             over = [one.id for one in self._jobs.values() if one.over]
             for old in over[: max(0, len(over) - KEPT)]:
                 del self._jobs[old]
@@ -141,8 +146,15 @@ class Jobs:
             if not writes:
                 job.work(do)
                 return
-            with self._turn:
+            with self._next:
+                while self._writing[0] is not job and not job.cancelled:
+                    self._next.wait(LOOK)
+            try:
                 job.work(do)
+            finally:
+                with self._next:
+                    self._writing.remove(job)
+                    self._next.notify_all()
 
         threading.Thread(target=run, name=f"knowledge-{job.kind}", daemon=True).start()
         return job
