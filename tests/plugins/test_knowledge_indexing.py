@@ -123,6 +123,19 @@ def test_a_watched_folder_is_followed(bench: Bench, folder: Path) -> None:
     assert bench.library.catalogue.collection("notes").folders == ()
 
 
+def test_two_watched_folders_of_one_name_are_both_followed(bench: Bench, tmp_path: Path) -> None:
+    folders = [tmp_path / one / "texts" for one in ("first", "second")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        bench.library.catalogue.watch(bench.library.catalogue.collection("notes"), str(folder))
+    with busy(bench):
+        for folder in folders:
+            (folder / f"{folder.parent.name}.txt").write_text(f"The {folder.parent.name} text.")
+            bench.library._changed(str(folder))
+    until(lambda: all(job.over for job in bench.library.jobs.of("notes")))
+    assert {"first.txt", "second.txt"} == set(bench.titles())
+
+
 def test_pasted_texts_pages_and_uploads_are_found(bench: Bench) -> None:
     ended(bench.library.text("notes", "Shopping", "Milk, eggs and a lemon."))
     ended(bench.library.page("notes", "https://example.org/moon"))

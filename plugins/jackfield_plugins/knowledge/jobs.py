@@ -27,6 +27,7 @@ class Job:
 
     Attributes:
         what: what it does, for the user.
+        folder: the folder that it brings up to date, or "".
         total: how many parts it has, 0 before that is known.
         finished: parts that are finished, in fractions.
         current: the part it is at.
@@ -35,11 +36,12 @@ class Job:
         result: what came of it.
     """
 
-    def __init__(self, kind: str, collection: str, what: str) -> None:
+    def __init__(self, kind: str, collection: str, what: str, folder: str = "") -> None:
         self.id = uuid4().hex[:12]
         self.kind = kind
         self.collection = collection
         self.what = what
+        self.folder = folder
         self.state: Literal["waiting", "running", "done", "cancelled", "failed"] = "waiting"
         self.total = 0
         self.finished = 0.0

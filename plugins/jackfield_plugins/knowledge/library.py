@@ -194,7 +194,7 @@ class Library:
                 self.remove(name, one.id)
             return {**told, "removed": len(gone)}
 
-        return self.jobs.start(Job("index", name, f"Index {folder.name}"), index)
+        return self.jobs.start(Job("index", name, f"Index {folder.name}", str(folder)), index)
 
     def unwatch(self, name: str, folder: str) -> None:
         """Watch a folder no longer; its documents stay."""
@@ -315,7 +315,7 @@ class Library:
             waiting = [
                 job
                 for job in self.jobs.of(one.name)
-                if job.state == "waiting" and job.what == f"Index {Path(folder).name}"
+                if job.state == "waiting" and job.folder == folder
             ]
             if folder in one.folders and not waiting:
                 self.synchronize(one.name, Path(folder))
