@@ -206,6 +206,16 @@ with running(Path(sys.argv[1])) as bench:
 """
 
 
+def test_a_file_that_waits_is_kept_while_another_document_is_removed(bench: Bench) -> None:
+    ended(bench.library.upload("notes", [("old.txt", b"Wolves hunt in packs.")]))
+    old = bench.search("wolves")[0].document
+    with busy(bench):
+        job = bench.library.upload("notes", [("new.txt", b"Bats hang.")])
+        bench.library.remove("notes", old)
+    assert ended(job).failures == []
+    assert [hit.title for hit in bench.search("bats", mode="bm25")] == ["new.txt"]
+
+
 def test_a_job_that_waits_is_cancelled_at_once(bench: Bench) -> None:
     with busy(bench):
         job = bench.library.upload("notes", [("a.txt", b"Wolves hunt in packs.")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,8 @@ class Library:
             raise
         self.jobs = Jobs()
         self._copies = Copies(self.folder / "files")
+        self._receiving = threading.RLock()
+        """Held while copies are kept of which no job knows yet."""
         self.reader = Reader(app.plugins.document_readers, fetch)
         self._retrieval = Retrieval(self.catalogue, self.passages, self.vectors)
         self._checked: dict[int, Embedder] = {}
@@ -151,8 +154,7 @@ class Library:
 
         def index(job: Job) -> dict[str, Any]:
             told = self._indexer(name, job).add(sources, anew=anew)
-            if all(one.state != "waiting" for one in self.jobs.of(name)):  # those need their copies
-                self._copies.tidy(collection, self.catalogue.documents(collection))
+            self._tidy(collection, job)
             return told
 
         return self.jobs.start(Job("index", collection.name, f"Index {what}"), index)
@@ -192,6 +194,7 @@ class Library:
             ]
             for one in gone:
                 self.remove(name, one.id)
+            self._tidy(collection, job)
             return {**told, "removed": len(gone)}
 
         return self.jobs.start(Job("index", name, f"Index {folder.name}", str(folder)), index)
@@ -204,13 +207,14 @@ class Library:
     def upload(self, name: str, files: Iterable[tuple[str, bytes]]) -> Job:
         """Begin to index files of which only the content is known; copies are kept."""
         collection = self.catalogue.collection(name)
-        sources = [
-            Source(kind="upload", uri=f"upload:{title}", name=title, path=path)
-            for title, path in (
-                (one, self._copies.keep(collection, one, data)) for one, data in files
-            )
-        ]
-        return self.add(name, sources)
+        with self._receiving:
+            sources = [
+                Source(kind="upload", uri=f"upload:{title}", name=title, path=path)
+                for title, path in (
+                    (one, self._copies.keep(collection, one, data)) for one, data in files
+                )
+            ]
+            return self.add(name, sources)
 
     def text(self, name: str, title: str, text: str) -> Job:
         """Begin to index a text.
@@ -221,8 +225,11 @@ class Library:
         if not text.strip():
             raise InvalidRequest("There is no text to add.", param="text")
         title = title.strip() or " ".join(text.split())[:60]
-        path = self._copies.keep(self.catalogue.collection(name), f"{title}.md", text.encode())
-        return self.add(name, [Source(kind="text", uri=f"text:{title}", name=title, path=path)])
+        collection = self.catalogue.collection(name)
+        with self._receiving:
+            path = self._copies.keep(collection, f"{title}.md", text.encode())
+            source = Source(kind="text", uri=f"text:{title}", name=title, path=path)
+            return self.add(name, [source])
 
     def page(self, name: str, url: str) -> Job:
         """Begin to index a web page."""
@@ -233,7 +240,7 @@ class Library:
         collection = self.catalogue.collection(name)
         document = self.catalogue.document(collection, number)
         remove(collection, document, self.catalogue, self.passages, self.vectors)
-        self._copies.tidy(collection, self.catalogue.documents(collection))
+        self._tidy(collection)
 
     def again(self, name: str, number: int | None = None) -> Job:
         """Begin to index a document anew, or all."""
@@ -331,6 +338,12 @@ class Library:
             self.reader,
             job,
         )
+
+    def _tidy(self, collection: Collection, job: Job | None = None) -> None:
+        """Delete copies that no document has, unless a job besides this one may need some."""
+        with self._receiving:
+            if all(one.over or one is job for one in self.jobs.of(collection.name)):
+                self._copies.tidy(collection, self.catalogue.documents(collection))
 
     def _unchanged(self, collection: Collection, source: Source) -> bool:
         """Whether a file is as it was when it was read last, without reading it."""
