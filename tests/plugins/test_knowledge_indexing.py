@@ -206,6 +206,22 @@ with running(Path(sys.argv[1])) as bench:
 """
 
 
+def test_what_the_program_was_ended_in_the_middle_of_is_indexed_later(tmp_path: Path) -> None:
+    files = [(f"{at}.txt", f"Text number {at} tells of thing{at}.".encode()) for at in range(600)]
+    with running(tmp_path) as bench:
+        word_model(bench.app.paths.models, "slow", delay=0.2)
+        bench.create("slow", model="slow")
+        job = bench.library.upload("slow", files)
+        bench.library.upload("slow", [("last.txt", b"The last text.")])
+        until(lambda: job.finished >= 100)
+    with running(tmp_path) as bench:
+        for job in bench.library.jobs.of("slow"):
+            assert ended(job).failures == []
+        assert len(bench.titles("slow")) == 601
+        assert bench.search("last", "slow", mode="bm25")[0].title == "last.txt"
+        assert consistent(bench, "slow")
+
+
 def test_a_file_that_waits_is_kept_while_another_document_is_removed(bench: Bench) -> None:
     ended(bench.library.upload("notes", [("old.txt", b"Wolves hunt in packs.")]))
     old = bench.search("wolves")[0].document
@@ -223,6 +239,7 @@ def test_a_job_that_waits_is_cancelled_at_once(bench: Bench) -> None:
         job.cancel()
         assert job.wait(5)
         assert (job.state, after.state) == ("cancelled", "waiting")
+        assert bench.titles() == ["upload:b.txt"]
     assert ended(after).result["added"] == 1
 
 

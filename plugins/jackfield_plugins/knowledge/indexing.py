@@ -67,19 +67,18 @@ class Indexer:
         )
 
     def add(self, sources: Sequence[Source], *, anew: bool = False) -> dict[str, Any]:
-        """Add documents, or bring them up to date.
+        """Add documents that the catalogue lists, or bring them up to date.
 
         Args:
             anew: index also what has not changed.
 
         Raises:
-            Cancelled: documents that were finished stay.
+            Cancelled: documents that were finished stay; the others do if it was interrupted.
             JackfieldError: the embedding model failed; what is not finished stays pending.
         """
         job = self._job
         job.total = len(sources)
         self._catalogue.mark(self._collection, writing=True)
-        self._catalogue.begin(self._collection, sources)
         try:
             with ThreadPoolExecutor(1) as pool:
                 for source in sources:
@@ -93,7 +92,8 @@ class Indexer:
                 self._hand_over(pool)
                 self._wait()
         except Cancelled:
-            self._catalogue.forget_new(self._collection, [one.uri for one in sources])
+            if not job.interrupted:
+                self._catalogue.forget_new(self._collection, [one.uri for one in sources])
             self._catalogue.mark(self._collection, writing=False)
             raise
         except JackfieldError:

@@ -34,6 +34,7 @@ class Job:
         failures: what went wrong with single parts, in sentences.
         error: why the whole failed, "" if it did not.
         result: what came of it.
+        interrupted: it was cancelled as the program ends, and is to be taken up again.
     """
 
     def __init__(self, kind: str, collection: str, what: str, folder: str = "") -> None:
@@ -49,6 +50,7 @@ class Job:
         self.failures: list[str] = []
         self.error = ""
         self.result: dict[str, Any] = {}
+        self.interrupted = False
         self.started = time.time()
         self.ended = 0.0
         self._cancelled = threading.Event()
@@ -88,9 +90,15 @@ class Job:
         """Wait until it has ended; False when the time was too short."""
         return self._over.wait(seconds)
 
-    def work(self, do: Callable[[Job], dict[str, Any]]) -> None:
-        """Do the work in this thread; never raises."""
+    def work(self, do: Callable[[Job], dict[str, Any]], given_up: Callable[[], None]) -> None:
+        """Do the work in this thread; never raises.
+
+        Args:
+            given_up: called instead if it was cancelled before it began.
+        """
         try:
+            if self.cancelled:
+                given_up()
             self.check()
             self.state = "running"
             self.result = do(self)
@@ -134,7 +142,14 @@ class Jobs:
         self._writing: list[Job] = []  # the first is at work, the others wait
         self._next = threading.Condition(self._lock)
 
-    def start(self, job: Job, do: Callable[[Job], dict[str, Any]], *, writes: bool = True) -> Job:
+    def start(
+        self,
+        job: Job,
+        do: Callable[[Job], dict[str, Any]],
+        *,
+        writes: bool = True,
+        given_up: Callable[[], None] = lambda: None,
+    ) -> Job:
         """Begin a job in a thread of its own; one that writes waits for those before it."""
         with self._lock:
             self._jobs[job.id] = job
@@ -146,13 +161,13 @@ class Jobs:
 
         def run() -> None:
             if not writes:
-                job.work(do)
+                job.work(do, given_up)
                 return
             with self._next:
                 while self._writing[0] is not job and not job.cancelled:
                     self._next.wait(LOOK)
             try:
-                job.work(do)
+                job.work(do, given_up)
             finally:
                 with self._next:
                     self._writing.remove(job)
@@ -179,6 +194,7 @@ class Jobs:
         return sorted(jobs, key=lambda job: -job.started)
 
     def stop(self) -> None:
-        """Cancel all."""
+        """Interrupt all."""
         for job in self.of():
+            job.interrupted = not job.cancelled
             job.cancel()

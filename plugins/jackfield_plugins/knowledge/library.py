@@ -150,6 +150,7 @@ class Library:
         """Begin to index documents."""
         collection = self.catalogue.collection(name)
         sources = list({one.uri: one for one in sources}.values())  # of one name, the last
+        self.catalogue.begin(collection, sources)
         what = what or (sources[0].name if len(sources) == 1 else f"{len(sources):,} documents")
 
         def index(job: Job) -> dict[str, Any]:
@@ -157,7 +158,12 @@ class Library:
             self._tidy(collection, job)
             return told
 
-        return self.jobs.start(Job("index", collection.name, f"Index {what}"), index)
+        def given_up() -> None:
+            if not job.interrupted:
+                self.catalogue.forget_new(collection, [one.uri for one in sources])
+
+        job = Job("index", collection.name, f"Index {what}")
+        return self.jobs.start(job, index, given_up=given_up)
 
     def path(self, name: str, path: Path, *, watch: bool = True) -> Job:
         """Begin to index a file, or a folder, which is watched from then on.
@@ -184,6 +190,7 @@ class Library:
             paths = list(self.reader.files(folder)) if folder.is_dir() else []
             sources = [file_source(path, str(folder)) for path in paths]
             fresh = [one for one in sources if not self._unchanged(collection, one)]
+            self.catalogue.begin(collection, fresh)
             told = self._indexer(name, job).add(fresh)
             told["unchanged"] += len(sources) - len(fresh)
             there = {one.uri for one in sources}
