@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from jackfield import NoticeEvent, SourceEvent
@@ -11,7 +13,7 @@ from jackfield.pipeline import Turn
 from jackfield.testing import PluginConformance
 from jackfield.trace import Trace
 from jackfield_plugins.knowledge import Knowledge
-from knowledge_bench import Bench, running, write_texts
+from knowledge_bench import PATIENCE, Bench, running, write_texts
 
 NAME = "knowledge"
 
@@ -104,10 +106,28 @@ def test_options_of_the_wrong_kind_are_said_and_the_chat_goes_on(bench: Bench) -
 
 def test_the_tool_searches_and_says_when_there_is_nothing(bench: Bench) -> None:
     (found,) = bench.plugin.jackfield_tools()
+
+    def run(**arguments: str) -> object:
+        return bench.app.portal.call(found.run, arguments)
+
     assert found.approval == "always"
     assert found.parameters["required"] == ["query"]
-    assert "[1] bread.md" in found.run({"query": "how long does a loaf bake"})
-    assert "no collection" in _failure(lambda: found.run({"query": "x", "collection": "none"}))
+    assert "[1] bread.md" in str(run(query="how long does a loaf bake"))
+    assert "no collection" in _failure(lambda: run(query="x", collection="none"))
+
+
+def test_many_searches_at_once_do_not_keep_the_model_from_being_loaded(bench: Bench) -> None:
+    (found,) = bench.plugin.jackfield_tools()
+
+    async def search_all() -> None:
+        await bench.app.engine.unload("small")
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 2
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(found.run, {"query": "how long does a loaf bake"})
+
+    bench.app.portal.call(search_all)
 
 
 def _failure(do: object) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from jackfield import (
     ComposerPart,
@@ -25,6 +25,7 @@ from jackfield import (
 )
 
 if TYPE_CHECKING:
+    import anyio
     import typer
 
     from jackfield.application import Application
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from jackfield_plugins.knowledge.library import Library
     from jackfield_plugins.knowledge.records import Asked, Found
 
+Told = TypeVar("Told")
+AT_ONCE = 8
+"""Searches at once. Each waits in a thread for the models, whose loading needs threads as well."""
 ANNOUNCED = 30.0
 """Seconds in which a server that starts has to say where it is."""
 
@@ -88,6 +92,7 @@ class Knowledge(Plugin):
         super().__init__(config, context)
         self._app: Application | None = None
         self._library: Library | None = None
+        self._room: anyio.CapacityLimiter | None = None
         self._opening = threading.Lock()
         self._stopped = threading.Event()
 
@@ -146,14 +151,14 @@ class Knowledge(Plugin):
     def jackfield_tools(self) -> list[Tool]:
         """Searching, for models that call tools."""
 
-        def search_knowledge(
+        async def search_knowledge(
             query: Annotated[str, Field(description="What to look for, in a sentence")],
             collection: Annotated[
                 str, Field(description="Name of one collection; empty: all of them")
             ] = "",
         ) -> str:
             """Search the user's own documents and return the passages that fit best."""
-            return self._as_tool(query, collection)
+            return await self.in_thread(self._as_tool, query, collection)
 
         return [tool(search_knowledge, title="Search the knowledge", approval="always")]
 
@@ -217,6 +222,17 @@ class Knowledge(Plugin):
                 if self._serves():
                     self._library.serve()
             return self._library
+
+    async def in_thread(self, search: Callable[..., Told], *values: Any) -> Told:
+        """Search in a thread; those for all other work are left free."""
+        import anyio
+        import anyio.to_thread
+
+        if self._room is None:
+            self._room = anyio.CapacityLimiter(AT_ONCE)
+        return await anyio.to_thread.run_sync(
+            search, *values, abandon_on_cancel=True, limiter=self._room
+        )
 
     def search(self, names: list[str], asked: Asked) -> Found:
         """The best passages, found here or by the server that has the collections.

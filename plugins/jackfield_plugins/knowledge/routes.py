@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio.to_thread
@@ -95,18 +96,19 @@ def routes(knowledge: Knowledge) -> Routes:
     """The routes of the plugin."""
     router = fastapi.APIRouter(tags=["Knowledge"])
     desk = Desk(knowledge)
-    _add_search(router, desk)
+    _add_search(router, desk, knowledge)
     _add_collections(router, desk)
     _add_documents(router, desk)
     _add_measuring(router, desk)
     return Routes(router=router, paths=(ROOT,))
 
 
-def _add_search(router: fastapi.APIRouter, desk: Desk) -> None:
+def _add_search(router: fastapi.APIRouter, desk: Desk, knowledge: Knowledge) -> None:
     @router.post(f"{ROOT}/search")
-    def search(sent: Search) -> dict[str, Any]:
+    async def search(sent: Search) -> dict[str, Any]:
         """The best passages, with all their scores."""
-        return desk.search(sent.collections, **sent.model_dump(exclude={"collections"}))
+        asked = sent.model_dump(exclude={"collections"})
+        return await knowledge.in_thread(partial(desk.search, sent.collections, **asked))
 
     @router.get(f"{ROOT}/jobs")
     def jobs() -> list[dict[str, Any]]:

@@ -40,8 +40,6 @@ class Wanted(msgspec.Struct, frozen=True):
 
 async def look_up(knowledge: Knowledge, text: str, turn: Turn) -> list[Passage]:
     """The passages for a turn; what was found, used and dropped is put in its accounts."""
-    import anyio.to_thread
-
     name = knowledge.context.name
     try:
         wanted = msgspec.convert(turn.options.get(name, {}), Wanted)
@@ -54,9 +52,7 @@ async def look_up(knowledge: Knowledge, text: str, turn: Turn) -> list[Passage]:
         return []
     asked = _asked(knowledge, wanted, text)
     try:
-        found: Found = await anyio.to_thread.run_sync(
-            knowledge.search, collections, asked, abandon_on_cancel=True
-        )
+        found: Found = await knowledge.in_thread(knowledge.search, collections, asked)
     except JackfieldError as error:
         turn.tell(f"The knowledge was not searched: {error}", "warning")
         return []
