@@ -13,6 +13,9 @@ from jackfield.pipeline import Turn
 from jackfield.testing import PluginConformance
 from jackfield.trace import Trace
 from jackfield_plugins.knowledge import Knowledge
+from jackfield_plugins.knowledge.desk import Desk
+from jackfield_plugins.knowledge.library import InUse
+from jackfield_plugins.knowledge.remote import RemoteDesk
 from knowledge_bench import PATIENCE, Bench, running, write_texts
 
 NAME = "knowledge"
@@ -114,6 +117,27 @@ def test_the_tool_searches_and_says_when_there_is_nothing(bench: Bench) -> None:
     assert found.parameters["required"] == ["query"]
     assert "[1] bread.md" in str(run(query="how long does a loaf bake"))
     assert "no collection" in _failure(lambda: run(query="x", collection="none"))
+
+
+def test_the_tool_searches_all_collections_of_a_server_that_has_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (found,) = bench.plugin.jackfield_tools()
+    desk, library = Desk(bench.plugin), bench.library
+
+    class Server:
+        def search(self, names: list[str], **asked: object) -> dict[str, object]:
+            with monkeypatch.context() as here:
+                here.setattr(bench.plugin, "library", lambda: library)
+                return desk.search(names, **asked)
+
+    def in_use() -> None:
+        raise InUse("Another process uses the collections.")
+
+    monkeypatch.setattr(bench.plugin, "library", in_use)
+    monkeypatch.setattr(RemoteDesk, "of", lambda app: Server())
+    text = bench.app.portal.call(found.run, {"query": "how long does a loaf bake"})
+    assert "[1] bread.md" in text
 
 
 def test_many_searches_at_once_do_not_keep_the_model_from_being_loaded(bench: Bench) -> None:

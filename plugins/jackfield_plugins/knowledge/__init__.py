@@ -237,6 +237,9 @@ class Knowledge(Plugin):
     def search(self, names: list[str], asked: Asked) -> Found:
         """The best passages, found here or by the server that has the collections.
 
+        Args:
+            names: of the collections; none for all.
+
         Raises:
             JackfieldError: that failed.
         """
@@ -247,7 +250,9 @@ class Knowledge(Plugin):
         from jackfield_plugins.knowledge.remote import RemoteDesk
 
         try:
-            return self.library().search(names, asked)
+            library = self.library()
+            chosen = names or [one.name for one in library.catalogue.collections()]
+            return library.search(chosen, asked)
         except InUse:
             server = RemoteDesk.of(self._app) if self._app is not None else None
             if server is None:
@@ -259,8 +264,6 @@ class Knowledge(Plugin):
         from jackfield_plugins.knowledge.records import Asked
 
         names = [collection] if collection else list(self.config.default_collections)
-        if not names:
-            names = [one.name for one in self.library().catalogue.collections()]
         asked = Asked(
             query=query,
             mode=self.config.mode,
