@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jackfield import InvalidRequest, Section
@@ -18,6 +19,7 @@ from jackfield_plugins.knowledge.passages import Passages
 from jackfield_plugins.knowledge.reading import Reading
 from jackfield_plugins.knowledge.records import Asked, Chunk, Filters, Hit, Source
 from jackfield_plugins.knowledge.retrieval import fused_scores, merged
+from jackfield_plugins.knowledge.vectors import Vectors
 from knowledge_bench import Bench, ended, running, until, write_texts
 from word_embedder import word_model
 
@@ -229,3 +231,15 @@ def test_the_model_of_a_collection_is_loaded_only_when_asked(tmp_path: Path) -> 
 
 def _chunk() -> Chunk:
     return Chunk(number=0, heading="", text="x")
+
+
+def test_very_many_documents_and_keys_can_be_asked_for(tmp_path: Path) -> None:
+    vectors = Vectors(tmp_path)
+    vectors.create(1)
+    rows = np.eye(3, dtype=np.float32)
+    vectors.add(1, [(1, 1, 0), (1, 1, 1), (39_999, 1, 0)], rows)
+    assert len(vectors.get(1, [(1, 1, number) for number in range(40_000)])) == 2
+    near = vectors.nearest(1, rows[2] + 0.1 * rows[1], 2, list(range(1, 40_000)))
+    assert list(near) == [(39_999, 1, 0), (1, 1, 1)]
+    assert vectors.nearest(1, rows[0], 2, []) == {}
+    vectors.close()

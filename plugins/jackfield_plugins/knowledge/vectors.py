@@ -19,6 +19,8 @@ Key: TypeAlias = tuple[int, int, int]
 """Document, version and number of a chunk."""
 ONCE = 2_000
 """Vectors that are sent to Chroma in one call."""
+NAMED = 10_000
+"""Keys or documents that are named in one question; Chroma's database takes some 16,000."""
 
 
 class Vectors:
@@ -80,10 +82,12 @@ class Vectors:
 
     def get(self, collection: int, keys: Sequence[Key]) -> dict[Key, Any]:
         """The vectors of those keys that are there."""
-        if not keys:
-            return {}
-        found = self._of(collection).get(ids=[_name(key) for key in keys], include=["embeddings"])
-        return dict(zip(map(_key, found["ids"]), found["embeddings"], strict=True))
+        there: dict[Key, Any] = {}
+        for at in range(0, len(keys), NAMED):
+            names = [_name(key) for key in keys[at : at + NAMED]]
+            found = self._of(collection).get(ids=names, include=["embeddings"])
+            there.update(zip(map(_key, found["ids"]), found["embeddings"], strict=True))
+        return there
 
     def keys(self, collection: int) -> list[Key]:
         """All that are there."""
@@ -100,16 +104,19 @@ class Vectors:
     ) -> Mapping[Key, float]:
         """The nearest by cosine, the best first."""
         inside = self._of(collection)
-        if documents is not None and not documents:
-            return {}
-        where = {"document": {"$in": list(documents)}} if documents is not None else None
-        found = inside.query(
-            query_embeddings=[vector], n_results=count, where=where, include=["distances"]
-        )
-        return {
-            _key(name): 1.0 - float(distance)
-            for name, distance in zip(found["ids"][0], found["distances"][0], strict=True)
-        }
+        wheres: list[Any] = [None]
+        if documents is not None:
+            parts = (documents[at : at + NAMED] for at in range(0, len(documents), NAMED))
+            wheres = [{"document": {"$in": list(part)}} for part in parts]
+        near: dict[Key, float] = {}
+        for where in wheres:
+            found = inside.query(
+                query_embeddings=[vector], n_results=count, where=where, include=["distances"]
+            )
+            for name, distance in zip(found["ids"][0], found["distances"][0], strict=True):
+                near[_key(name)] = 1.0 - float(distance)
+        best = sorted(near, key=lambda key: -near[key])[:count]
+        return {key: near[key] for key in best}
 
     def _of(self, collection: int) -> Any:
         with self._lock:
