@@ -10,11 +10,11 @@ import pytest
 from jackfield import InvalidRequest, Section
 from jackfield.documents import Document
 from jackfield_plugins.knowledge.catalogue import Catalogue, Version
-from jackfield_plugins.knowledge.chunking import Chunker
+from jackfield_plugins.knowledge.chunking import Chunker, _headings
 from jackfield_plugins.knowledge.database import Database
 from jackfield_plugins.knowledge.desk import Desk
 from jackfield_plugins.knowledge.embedder import Embedder
-from jackfield_plugins.knowledge.measuring import parsed
+from jackfield_plugins.knowledge.measuring import parsed, read_questions
 from jackfield_plugins.knowledge.passages import Passages
 from jackfield_plugins.knowledge.reading import Reading
 from jackfield_plugins.knowledge.records import Asked, Chunk, Filters, Hit, Source
@@ -243,3 +243,18 @@ def test_very_many_documents_and_keys_can_be_asked_for(tmp_path: Path) -> None:
     assert list(near) == [(39_999, 1, 0), (1, 1, 1)]
     assert vectors.nearest(1, rows[0], 2, []) == {}
     vectors.close()
+
+
+def test_headings_are_told_from_other_lines_and_strange_ones_take_no_time() -> None:
+    text = "#\n\nwords\n\n# One C# ##\n\n## [Two](x) #\n"
+    assert [title for _, title in _headings(text)] == ["One C#", "One C# › Two"]
+    begun = time.perf_counter()
+    for strange in ("# a" + " " * 30_000 + "b", "# " + "[" * 30_000):
+        assert len(list(_headings(strange))) == 1
+    assert time.perf_counter() - begun < 1
+
+
+def test_questions_that_a_spreadsheet_saved_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "questions.csv"
+    path.write_text("question,document,snippet\nWhy?,a.md,\n", encoding="utf-8-sig")
+    assert read_questions(path)[0].question == "Why?"

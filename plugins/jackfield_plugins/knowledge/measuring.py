@@ -262,6 +262,6 @@ def read_questions(path: Path) -> list[Question]:
         InvalidRequest: it cannot be read.
     """
     try:
-        return parsed(path.read_text(encoding="utf-8"))
+        return parsed(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The file {str(path)!r} cannot be read: {error}.") from error
