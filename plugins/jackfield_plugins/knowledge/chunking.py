@@ -25,7 +25,10 @@ SPLITTERS = 2
 CHARACTERS = 3
 """Characters of a token, at first, where a model's tokenizer is not at hand: few, to be safe."""
 JOINT = " › "
-HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$", re.MULTILINE)
+HEADING = re.compile(r"^(#{1,6})[ \t]+(\S.*)$", re.MULTILINE)
+CLOSING = re.compile(r"[ \t]+#+$")
+LONGEST = 1_000
+"""Characters of a heading that are looked at; more would take long, and none has more."""
 FENCE = re.compile(r"^(```|~~~).*?(?:^\1[`~]*\s*$|\Z)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 
@@ -147,7 +150,8 @@ def _headings(text: str) -> Iterator[tuple[int, str]]:
             continue
         level = len(found[1])
         above = [one for one in above if one[0] < level]
-        above.append((level, LINK.sub(r"\1", found[2]).strip("*_` ")))
+        title = LINK.sub(r"\1", CLOSING.sub("", found[2][:LONGEST].rstrip()))
+        above.append((level, title.strip("*_` ")))
         yield found.start(), JOINT.join(one for _, one in above)
 
 
