@@ -33,6 +33,8 @@ KINDS = {
     "application/xml": "text",
 }
 """Media types to names of readers; other texts are read as such."""
+PACKINGS = ("", "identity", "gzip", "deflate")
+"""How a page may be packed, once: packed twice, a few bytes unpack to gigabytes."""
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 AGENT = "Mozilla/5.0 (compatible; Jackfield)"
 
@@ -148,6 +150,9 @@ def _got(url: str, deadline: Deadline, longest: int, allow_private: bool) -> Got
                 )
             media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             _reader_name(url, media_type)
+            packed = response.headers.get("content-encoding", "").strip().lower()
+            if packed not in PACKINGS:
+                raise InvalidRequest(f"{url!r} is packed in a way that is not read: {packed!r}.")
             data = _body(url, response, deadline, longest)
             return Got(str(response.url), media_type, response.charset_encoding or "", data)
     except httpx.TooManyRedirects as error:

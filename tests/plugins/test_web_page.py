@@ -36,6 +36,9 @@ class Web(http.server.BaseHTTPRequestHandler):
                 self.answer("text/html", gzip.compress(PAGE.encode()), encoding="gzip")
             case "/bomb":
                 self.answer("text/plain", gzip.compress(bytes(30_000_000)), encoding="gzip")
+            case "/packed-twice":
+                data = gzip.compress(gzip.compress(bytes(30_000_000)))
+                self.answer("text/plain", data, encoding="gzip, gzip")
             case "/text":
                 self.answer("text/plain", b"just text")
             case "/pdf":
@@ -124,6 +127,7 @@ def test_texts_and_pdf_files_are_read_as_well_and_redirects_followed(
     [
         ("/missing", "status 404"),
         ("/picture", "is no page but 'image/png'"),
+        ("/packed-twice", "is packed in a way that is not read: 'gzip, gzip'"),
         ("/round", "more than 5 steps"),
         ("/file", "is no address of the web"),
     ],
