@@ -88,7 +88,8 @@ def _number(node: ast.Constant, source: str) -> Any:
     if isinstance(value, int):
         return _bounded(value)
     digits = ast.get_source_segment(source, node) or repr(value)
-    if not math.isfinite(value):
+    exponent = digits.lower().partition("e")[2] or "0"
+    if not math.isfinite(value) or abs(int(exponent)) > BITS:
         raise _too_large()
     return _bounded(Fraction(digits.replace("_", "")))
 
