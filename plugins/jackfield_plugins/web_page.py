@@ -279,7 +279,7 @@ def _is_public(address: Address) -> bool:
             inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
         if any(one is not None and not _is_public(one) for one in inner):
             return False
-        if address.ipv4_mapped is not None:
+        if address.ipv4_mapped is not None or address in NAT64:
             return True
         if address.is_site_local:
             return False

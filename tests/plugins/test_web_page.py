@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.server
+import ipaddress
 import socket
 import threading
 import time
@@ -186,6 +187,11 @@ def test_nothing_is_fetched_offline(web: str) -> None:
 def test_addresses_that_are_not_public_are_refused(host: str) -> None:
     with pytest.raises(NotPermitted, match="private network"):
         fetch(f"http://{host}:9/x", offline=lambda: False)
+
+
+def test_a_public_address_that_a_network_of_ipv6_alone_packs_is_public() -> None:
+    assert web_page._is_public(ipaddress.ip_address("64:ff9b::8.8.8.8"))
+    assert not web_page._is_public(ipaddress.ip_address("64:ff9b::10.0.0.1"))
 
 
 def test_a_redirect_to_a_private_address_is_refused(
