@@ -298,6 +298,8 @@ async def _fitted(
     if place.last:
         for note in notes:
             turn.tell(f"{place.name}: {note}", "warning")
+    if not body.strip() and whole.strip():
+        return f"(There is no room for the text of the attached file {place.name!r}.)", tokens
     if not body.strip():
         return f"(The attached file {place.name!r} has no text that could be read.)", tokens
     left_out = "\n[The rest is left out.]" if len(body) < len(whole) else ""

@@ -157,6 +157,15 @@ def test_what_does_not_fit_is_cut_at_a_line_and_told() -> None:
     assert "Only the first" in told(reply)[0]
 
 
+def test_a_file_that_there_is_no_room_for_is_not_said_to_have_no_text() -> None:
+    long = "\n".join(f"word{number}" for number in range(3000))
+    before = [Message("user", (file(f"{name}.pages", long),)) for name in "abcdef"]
+    with bench(Pages, context=1000, share=0.3) as made:
+        reply = ask(made, "Tell me", file("z.pages", long), before=before)
+    assert "There is no room for the text of the attached file 'a.pages'" in reply.trace.prompt
+    assert "has no text" not in reply.trace.prompt
+
+
 def test_several_files_share_the_room_and_short_ones_are_whole() -> None:
     long = "\n".join(f"word{number}" for number in range(3000))
     with bench(Pages, context=1000, share=0.5) as made:
