@@ -264,6 +264,16 @@ def test_a_missing_secret_is_named_with_what_to_do() -> None:
     assert "jackfield mcp secret NOWHERE" in error
 
 
+def test_a_secret_that_a_program_writes_is_not_told() -> None:
+    program = "import os; raise SystemExit('The key ' + os.environ['KEY'] + ' has expired')"
+    server = {"name": "tests", "command": sys.executable, "args": ["-c", program]}
+    server["env"] = {"KEY": "${TOKEN}"}
+    with workbench(server, secrets="TOKEN=sesame42") as (_, plugin):
+        error = settled(plugin, "failed")["error"]
+    assert "The key ${TOKEN} has expired" in error
+    assert "sesame42" not in error
+
+
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "mcp", None)
     with workbench(STDIO) as (_, plugin):

@@ -12,7 +12,7 @@ import msgspec
 
 from jackfield import JackfieldError, NotPermitted
 from jackfield_plugins.mcp.results import as_text
-from jackfield_plugins.mcp.server import Server
+from jackfield_plugins.mcp.server import Server, without
 from jackfield_plugins.mcp.streams import streams
 
 if TYPE_CHECKING:
@@ -313,8 +313,10 @@ class Connection:
         return f"{failure or type(failure).__name__}"
 
     def _with_last_words(self, error: str) -> str:
-        """An error, and what the program wrote last."""
-        if self.server.transport == "http" or not self.log.is_file():
-            return error
-        said = self.log.read_text(encoding="utf-8", errors="replace")[-LAST_WORDS:].strip()
+        """An error, and what the program wrote last; both without the secrets."""
+        said = ""
+        if self.server.transport == "stdio" and self.log.is_file():
+            said = self.log.read_text(encoding="utf-8", errors="replace")
+        said = without(said, self.secrets)[-LAST_WORDS:].strip()
+        error = without(error, self.secrets)
         return f"{error}\nIt wrote: {said}" if said else error

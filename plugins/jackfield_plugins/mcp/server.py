@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from jackfield import Field, InvalidRequest
 
 PLACE = re.compile(r"\$\{(\w+)\}")
+SHORT = 4
+"""Characters of a secret below which it is no secret: such a value is part of many words."""
 
 
 class Server(BaseModel):
@@ -103,3 +105,11 @@ def filled(values: Mapping[str, str], secrets: Mapping[str, str], server: str) -
         return secrets[place[1]]
 
     return {name: PLACE.sub(secret, value) for name, value in values.items()}
+
+
+def without(text: str, secrets: Mapping[str, str]) -> str:
+    """A text with ``${NAME}`` in place of each secret."""
+    for name, value in sorted(secrets.items(), key=lambda one: -len(one[1])):
+        if len(value) >= SHORT:
+            text = text.replace(value, f"${{{name}}}")
+    return text
