@@ -123,6 +123,18 @@ def test_a_watched_folder_is_followed(bench: Bench, folder: Path) -> None:
     assert bench.library.catalogue.collection("notes").folders == ()
 
 
+def test_documents_of_a_folder_that_is_not_there_at_the_start_stay(
+    bench: Bench, folder: Path
+) -> None:
+    ended(bench.library.path("notes", folder))
+    bench.library._watcher.stop()
+    folder.rename(folder.parent / "unplugged")
+    bench.library.serve()
+    for job in bench.library.jobs.of("notes"):
+        ended(job)
+    assert len(bench.titles()) == 3
+
+
 def test_two_watched_folders_of_one_name_are_both_followed(bench: Bench, tmp_path: Path) -> None:
     folders = [tmp_path / one / "texts" for one in ("first", "second")]
     for folder in folders:

@@ -310,10 +310,14 @@ class Library:
         return document, list(self.passages.chunks(document))
 
     def serve(self) -> None:
-        """Follow the watched folders, also what changed in them while nobody looked."""
+        """Follow the watched folders, also what changed in them while nobody looked.
+
+        The documents of one that is not there, such as a drive that is not plugged in, stay.
+        """
         for one in self.catalogue.collections():
-            for folder in one.folders:
-                self.synchronize(one.name, Path(folder))
+            for folder in map(Path, one.folders):
+                if folder.is_dir():
+                    self.synchronize(one.name, folder)
         self.watch()
 
     def watch(self) -> None:
