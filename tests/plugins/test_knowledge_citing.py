@@ -9,7 +9,7 @@ PASSAGES = {
 
 
 def cited(text: str, size: int = 0) -> str:
-    citer = Citer(PASSAGES)
+    citer = Citer(PASSAGES, {3})
     pieces = [text[at : at + size] for at in range(0, len(text), size)] if size else [text]
     return "".join(citer.feed(piece) for piece in pieces) + citer.finish()
 
@@ -31,7 +31,7 @@ def test_a_sentence_made_of_a_passages_words_gets_its_number(size: int) -> None:
         "Nobody knows when the museum on the hill was built.",
         "Yes. No. Well then.",
         "The office opens at seven in the morning. [2][1] Good. [1] [2]",
-        "Four [4] is no passage, and a[2] = 3 is code: `a[1]`.",
+        "Four [3] is another source, and a[9] = 3 is code: `a[1]`.",
         "```\nthe fee is eighteen euros a night, fees[2]\n```\n",
         "```\nopens at seven in the morning.\ncloses at four.\n```\n",
         "",
@@ -92,4 +92,21 @@ def test_citations_before_a_sentence_are_moved_behind_it(text: str, wanted: str,
 def test_a_citation_of_a_passage_that_lacks_the_words_becomes_that_of_one_that_has_them(
     text: str, wanted: str, size: int
 ) -> None:
+    assert cited(text, size) == wanted
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5])
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Her dog is called Lina. [4]", "Her dog is called Lina."),
+        ("Her dog is called Lina [4].\n", "Her dog is called Lina.\n"),
+        ("[4] Her dog is called Lina [3]. Yes. [5] No.", "Her dog is called Lina [3]. Yes. No."),
+        (
+            "The office opens at seven in the morning. [7] Good.",
+            "The office opens at seven in the morning. [2] Good.",
+        ),
+    ],
+)
+def test_citations_of_nothing_are_left_out(text: str, wanted: str, size: int) -> None:
     assert cited(text, size) == wanted

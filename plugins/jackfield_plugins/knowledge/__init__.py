@@ -139,13 +139,15 @@ class Knowledge(Plugin):
     def jackfield_filter_stream(
         self, events: AsyncIterator[Event], turn: Turn
     ) -> AsyncIterator[Event] | None:
-        """Add the citations that the model forgets."""
+        """Set the reply's citations right where something was searched."""
         from jackfield_plugins.knowledge.turns import cited
 
+        if not self.config.cite or self.context.name not in turn.accounts:
+            return None
         mine = {passage.uri for passage in turn.notes.get(self.context.name, [])}
-        numbered = enumerate(turn.sources, start=1)
-        passages = {number: one.text for number, one in numbered if one.uri in mine}
-        return cited(events, passages) if passages and self.config.cite else None
+        numbered = dict(enumerate(turn.sources, start=1))
+        passages = {number: one.text for number, one in numbered.items() if one.uri in mine}
+        return cited(events, passages, numbered.keys() - passages.keys())
 
     @hookimpl
     def jackfield_tools(self) -> list[Tool]:

@@ -5,7 +5,7 @@ Small models forget them, put them first, or take a wrong number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import regex
 
@@ -27,18 +27,21 @@ class Citer:
 
     A sentence without one gets the passage's that has most of its words. One before a sentence is
     moved behind it. One of a passage that lacks the sentence's words becomes one of that which has
-    them, if there is one.
+    them, if there is one. One of nothing is left out.
 
     Args:
         passages: texts by their numbers.
+        others: numbers of other sources, whose citations stay as they are.
     """
 
-    def __init__(self, passages: Mapping[int, str]) -> None:
+    def __init__(self, passages: Mapping[int, str], others: Collection[int] = ()) -> None:
         self._passages = {number: _words(text) for number, text in passages.items()}
+        self._others = others
         self._held = ""
         self._sentence = ""  # as far as it has come, without citations
         self._cited = False
         self._leading = 0  # the citation that stood before the sentence
+        self._bare = False  # one that stood there was left out
         self._closed = False  # a citation has just ended the sentence before
         self._fences = 0
 
@@ -51,12 +54,13 @@ class Citer:
         for mark in MARK.finditer(text):
             if mark.start() >= cut:
                 break
-            if mark.start() > at:
-                done += self._say(text[at : mark.start()])
-            if mark["number"] is not None:
-                done += self._cite(int(mark["number"]), mark[0])
+            before = text[at : mark.start()]
+            if mark["number"] is None:
+                done += self._say(before + mark[0]) + self._end()
+            elif self._is_of_nothing(int(mark["number"]), before):
+                done += self._leave_out(before)
             else:
-                done += self._say(mark[0]) + self._end()
+                done += self._say(before) + self._cite(int(mark["number"]), mark[0])
             at = mark.end()
         self._held = text[max(at, cut) :]
         return done + self._say(text[at:cut])
@@ -70,12 +74,26 @@ class Citer:
     def _say(self, text: str) -> str:
         if not text:
             return ""
-        if self._leading and not self._sentence:
+        if (self._leading or self._bare) and not self._sentence:
             text = text.lstrip(" ")
         if text.strip():
-            self._closed = False
+            self._closed = self._bare = False
         self._sentence += text if self._sentence else text.lstrip()
         return text
+
+    def _is_of_nothing(self, number: int, before: str) -> bool:
+        """Whether a citation is of no source; a number that is part of a word is none."""
+        apart = before[-1:].isspace() if before else not self._sentence
+        known = number in self._passages or number in self._others
+        return apart and not known and not self._code()
+
+    def _leave_out(self, before: str) -> str:
+        begins = not self._sentence and not before.strip()
+        said = self._say(before if begins else before.rstrip(" "))
+        if OVER.search(self._sentence):
+            said += self._end()
+        self._bare = begins
+        return said
 
     def _cite(self, number: int, written: str) -> str:
         """What is written where the model cites."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -129,13 +129,16 @@ def _rounded(score: float | None, digits: int) -> float | None:
     return None if score is None else round(score, digits)
 
 
-async def cited(events: AsyncIterator[Event], passages: Mapping[int, str]) -> AsyncIterator[Event]:
-    """A reply with citations where its model has forgotten them.
+async def cited(
+    events: AsyncIterator[Event], passages: Mapping[int, str], others: Collection[int]
+) -> AsyncIterator[Event]:
+    """A reply with its citations set right.
 
     Args:
         passages: texts by their numbers.
+        others: numbers of sources that are not from here.
     """
-    citer = Citer(passages)
+    citer = Citer(passages, others)
     async for event in events:
         if isinstance(event, TextEvent):
             text = citer.feed(event.text)
