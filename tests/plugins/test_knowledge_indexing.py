@@ -344,7 +344,7 @@ def test_a_second_process_is_refused_while_one_has_the_collections(
 
 
 def test_names_models_and_sizes_that_cannot_be_are_refused(bench: Bench) -> None:
-    for name in ("", "a/b", "search", " x"):
+    for name in ("a/b", "search", " x"):
         with pytest.raises(InvalidRequest, match="no name for a collection"):
             bench.create(name)
     with pytest.raises(InvalidRequest, match="already"):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -85,6 +86,15 @@ def test_what_is_too_little_alike_counts_as_nothing_found(bench: Bench) -> None:
     assert found.below > 0
     assert found.closest is not None and found.closest < 0.3
     assert bench.search("vessel papers at dawn", minimum=0.3)
+
+
+def test_a_passage_with_the_questions_rare_words_counts_however_little_alike(bench: Bench) -> None:
+    asked = Asked(query="vessel papers at dawn", minimum=0.99)
+    assert bench.library.search(["notes"], asked).hits[0].title == "boats.txt"
+    unlike = msgspec.structs.replace(asked, mode="vectors")
+    assert bench.library.search(["notes"], unlike).hits == ()
+    others = Asked(query="What is the capital of the vessel of France?", minimum=0.99)
+    assert bench.library.search(["notes"], others).hits == ()
 
 
 def test_several_collections_are_searched_by_rank(bench: Bench) -> None:

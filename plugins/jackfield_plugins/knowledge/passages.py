@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Sequence
@@ -65,7 +66,7 @@ class Passages:
         self, collection: Collection, query: str, count: int, documents: Sequence[int] | None = None
     ) -> list[tuple[tuple[int, int, int], float]]:
         """The best chunks by BM25, with their scores; higher is better."""
-        words = list(dict.fromkeys(WORD.findall(query.lower())))[:MOST_WORDS]
+        words = _words(query)
         table = f"words_{collection.id}"
         with self._database.read() as database:
             chosen = _rarest(database, table, words)
@@ -83,27 +84,38 @@ class Passages:
             ).fetchall()
         return [((row[0], row[1], row[2]), -float(row[3])) for row in rows]
 
+    def weights(self, collection: Collection, query: str) -> dict[str, float]:
+        """What each word of a question tells: log(1 + N / n), where n of N chunks hold it."""
+        table = f"words_{collection.id}"
+        with self._database.read() as database:
+            every = database.execute(f"select count(*) from {table}").fetchone()[0]
+            counted = _counted(database, table, _words(query))
+        return {word: math.log(1 + every / max(1, count)) for count, word in counted}
+
+
+def _words(query: str) -> list[str]:
+    return list(dict.fromkeys(WORD.findall(query.lower())))[:MOST_WORDS]
+
 
 def _rarest(database: sqlite3.Connection, table: str, words: Sequence[str]) -> list[str]:
     """Words to look for: all, unless the commonest of them match very many chunks."""
-    counted = sorted(
-        (
-            database.execute(
-                f"select count(*) from {table} where {table} match ?", (f'"{word}"',)
-            ).fetchone()[0],
-            word,
-        )
-        for word in words
-    )
     chosen: list[str] = []
     matched = 0
-    for count, word in counted:
+    for count, word in _counted(database, table, words):
         if chosen and matched + count > MOST_MATCHES:
             break
         if count:
             chosen.append(word)
             matched += count
     return chosen
+
+
+def _counted(
+    database: sqlite3.Connection, table: str, words: Sequence[str]
+) -> list[tuple[int, str]]:
+    """How many chunks hold each word, the rarest first."""
+    asked = f"select count(*) from {table} where {table} match ?"
+    return sorted((database.execute(asked, (f'"{word}"',)).fetchone()[0], word) for word in words)
 
 
 def _hit(collection: Collection, row: sqlite3.Row) -> Hit:

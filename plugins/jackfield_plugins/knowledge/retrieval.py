@@ -6,8 +6,9 @@ passage scores the sum of 1 / (60 + rank) over the lists it is in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,6 +26,11 @@ CANDIDATES = 50
 """Passages that each list may hold at most before they are fused."""
 RERANKED = 30
 """Passages that a reranker reads at most."""
+HALF = 0.5
+"""Part of a question's words, by their weights, for which a passage counts that is little alike."""
+WORD = re.compile(r"\w+")
+STEM = 6
+"""Letters of a word that count, so that its forms are alike."""
 
 
 class Retrieval:
@@ -68,7 +74,12 @@ class Retrieval:
             )
             for key, hit in found.items()
         ]
-        return _sorted(hits, asked)
+        unlike = [one for one in hits if one.bm25 is not None and _is_unlike(one, asked)]
+        worthy: set[Any] = set()
+        if asked.mode == "fused" and unlike:
+            weights = self._passages.weights(collection, asked.query)
+            worthy = {one.key for one in unlike if _holds(one.chunk.embedded, weights)}
+        return _sorted(hits, asked, worthy)
 
 
 class Reranker:
@@ -119,8 +130,12 @@ def merged(lists: Sequence[Sequence[Hit]]) -> list[Hit]:
     return sorted(ranked, key=lambda hit: -hit.score)
 
 
-def _sorted(hits: Sequence[Hit], asked: Asked) -> Found:
-    """Hits with their final score, the best first, less those that are too little alike."""
+def _sorted(hits: Sequence[Hit], asked: Asked, worthy: Container[Any]) -> Found:
+    """Hits with their final score, the best first, less those that are too little alike.
+
+    Args:
+        worthy: chunks that count however little alike they are.
+    """
     scored = [
         msgspec.structs.replace(
             hit,
@@ -140,10 +155,21 @@ def _sorted(hits: Sequence[Hit], asked: Asked) -> Found:
     kept = [
         hit
         for hit in scored
-        if asked.mode == "bm25" or hit.cosine is None or hit.cosine >= asked.minimum
+        if asked.mode == "bm25" or not _is_unlike(hit, asked) or hit.key in worthy
     ]
     return Found(
         hits=tuple(kept),
         below=len(scored) - len(kept),
         closest=max(known, default=None),
     )
+
+
+def _is_unlike(hit: Hit, asked: Asked) -> bool:
+    return hit.cosine is not None and hit.cosine < asked.minimum
+
+
+def _holds(text: str, weights: Mapping[str, float]) -> bool:
+    """Whether a text holds so many of a question's words that it has to do with it."""
+    stems = {word[:STEM] for word in WORD.findall(text.lower())}
+    held = sum(weight for word, weight in weights.items() if word[:STEM] in stems)
+    return held >= HALF * sum(weights.values()) > 0
