@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec import structs
 from streamlit.testing.v1 import AppTest
 
 from jackfield import JackfieldError, message
@@ -113,6 +114,21 @@ def test_a_reply_is_read_aloud_once_however_often_the_page_is_drawn(app: Applica
     assert not test.exception
     assert len(test.get("audio")) == 1
     assert Voices.engine.said == [("One.", "high", 1.0), ("Two.", "high", 1.0)]
+
+
+def test_a_reply_is_read_aloud_in_the_voice_of_whoever_gave_it(app: Application) -> None:
+    def script(action, view, node) -> None:
+        action.draw(view, node)
+
+    ((_, action),) = app.plugins.chat_actions()
+    given = structs.replace(
+        message("assistant", "Aye."), extras={"speech": {"voice": "humming/high"}}
+    )
+    node: Any = SimpleNamespace(id="c", message=given)
+    args = (action, chat_view(app, {}), node)
+    test = AppTest.from_function(script, args=args, default_timeout=30).run()
+    assert not test.exception
+    assert Voices.engine.said == [("Aye.", "high", 1.0)]
 
 
 def test_a_reply_without_a_word_to_speak_is_said_to_be_one(app: Application) -> None:

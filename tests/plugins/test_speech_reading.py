@@ -93,6 +93,12 @@ def test_nothing_is_read_unless_it_was_asked_for(bench: Workbench) -> None:
     assert not sounds(run(bench, silent))
 
 
+def test_the_voice_is_kept_with_the_reply_also_where_nothing_is_read(bench: Workbench) -> None:
+    one = turn(voice="humming/high")
+    assert not sounds(run(bench, one))
+    assert one.extras["speech"] == {"voice": "humming/high"}
+
+
 def test_the_voice_is_the_chats_or_the_usual_one(bench: Workbench) -> None:
     run(bench, turn(read_aloud=True, voice="humming/high", speed=2))
     assert {said[1:] for said in Voices.engine.said} == {("high", 2.0)}

@@ -86,11 +86,12 @@ def _draw_listener(plugin: Speech, chat: ChatView) -> None:
 
 
 def draw_reading(plugin: Speech, chat: ChatView, node: Node) -> None:
-    """A reply as sound, made once."""
+    """A reply as sound, made once, in the chat's voice or else that of whoever gave it."""
     import streamlit as st
 
     kept: dict[tuple[str, str, str], bytes] = st.session_state.setdefault("speech.read", {})
-    voice = str(chat.options.get("voice") or "")
+    said_by = node.message.extras.get(plugin.context.name, {})
+    voice = str(chat.options.get("voice") or said_by.get("voice") or "")
     key = (node.id, voice, node.message.text)
     found = sentences(node.message.text)
     if not found:

@@ -73,6 +73,9 @@ class Speech(Plugin):
     ) -> AsyncIterator[Event] | None:
         """Read the reply aloud if the chat or the request wants it, as the user gets to see it."""
         options = turn.options.get(self.context.name, {})
+        wanted = str(options.get("voice") or "")
+        if wanted:  # a character's, for example
+            turn.extras[self.context.name] = {"voice": wanted}
         usual = self.config.read_aloud and turn.origin == "dashboard"
         if not options.get("read_aloud", usual):
             return None
@@ -80,7 +83,6 @@ class Speech(Plugin):
 
         rows = turn.accounts.setdefault(self.context.name, [])
         speed = _speed(options.get("speed"), self.config.speed)
-        wanted = str(options.get("voice") or "")
         return Reading(lambda: self.speaker(wanted), speed, rows.append).events(events)
 
     @hookimpl
