@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, get_type_hints
 
 import msgspec
 
@@ -75,12 +75,12 @@ def tool(
     """
     from pydantic import TypeAdapter, validate_call
 
-    takes: Any = function
+    takes: Any = _unbound(function) if inspect.ismethod(function) else function
     schema = TypeAdapter(takes).json_schema()
     properties = schema.get("properties", {})
     for one in properties.values():
         one.pop("title", None)
-    checked = validate_call(function)
+    checked = validate_call(takes)
 
     def as_text(answer: Any) -> str:
         return answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
@@ -103,6 +103,23 @@ def tool(
         approval=approval,
         seconds=seconds,
     )
+
+
+def _unbound(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A function for a method, in whose annotations pydantic does not find the module's names."""
+    hints = get_type_hints(method, include_extras=True)
+    signature = inspect.signature(method)
+    known = [
+        one.replace(annotation=hints.get(name, one.annotation))
+        for name, one in signature.parameters.items()
+    ]
+
+    def call(*values: Any, **named: Any) -> Any:
+        return method(*values, **named)
+
+    call.__annotations__ = hints
+    call.__signature__ = signature.replace(parameters=known)  # type: ignore[attr-defined]
+    return call
 
 
 class ToolCallParser(ABC):
