@@ -16,6 +16,7 @@ from .files import read_file
 from .macros import Names, filled
 from .page_text import escaped
 from .playing import greetings
+from .store import slug
 
 if TYPE_CHECKING:
     from jackfield.application import Application
@@ -213,7 +214,7 @@ def _draw_export(plugin: Characters, character: Character) -> None:
     st.download_button(
         f"Download {kind or 'PNG'}",
         exported(plugin, character, ending, number),
-        file_name=f"{character.id}.{ending}",
+        file_name=f"{slug(character.name)}.{ending}",
         icon=":material/download:",
         type="primary",
         on_click="ignore",

@@ -116,7 +116,7 @@ class Store:
             folder.mkdir()
             _write_pictures(folder, picture)
             (folder / CARD).write_bytes(_encoded(character))
-            return self.get(self._place(folder, _slug(character.name)))
+            return self.get(self._place(folder, slug(character.name)))
 
     def update(self, character: Character, picture: bytes | None = None) -> Character:
         """Replace a character.
@@ -214,10 +214,11 @@ def _encoded(character: Character) -> bytes:
     return json.dumps(write(character), ensure_ascii=False, indent=1).encode()
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A name for files and addresses: ``Zoë the Bold`` becomes ``zoe-the-bold``."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    slug = regex.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:48].strip("-")
-    return slug or "character"
+    kept = regex.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:48].strip("-")
+    return kept or "character"
 
 
 def _none(id_: str) -> NotFound:

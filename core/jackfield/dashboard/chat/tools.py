@@ -62,7 +62,7 @@ def draw_step(
         if result is None:
             st.caption("The reply was stopped before this tool answered.")
             return
-        st.caption("It failed:" if result.error else "It answered:")
+        st.caption("The model was told:" if result.error else "It answered:")
         st.code(result.text[:SHOWN], language=None, wrap_lines=True)
         if len(result.text) > SHOWN:
             st.caption(f"{len(result.text) - SHOWN:,} more characters were given to the model.")

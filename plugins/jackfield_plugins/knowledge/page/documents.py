@@ -123,7 +123,10 @@ def _draw_outcome(job: Job) -> None:
     if job.error:
         st.error(f"{job.what}: {job.error}", icon=":material/error:")
     elif job.kind == "index":
-        told = ", ".join(f"{count:,} {word}" for word, count in job.result.items() if count)
+        words = {"embedded": "new passages"}
+        told = ", ".join(
+            f"{count:,} {words.get(word, word)}" for word, count in job.result.items() if count
+        )
         ending = "cancelled; what was finished stays" if job.state == "cancelled" else told
         st.caption(f":material/check: {job.what}: {ending or 'nothing had changed'}.")
     for failure in job.failures[:5]:
