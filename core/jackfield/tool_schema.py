@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jackfield.tools import ToolDefinition
@@ -48,3 +49,58 @@ def _referring(schema: Any, old: str, new: str) -> Any:
             for key, value in schema.items()
         }
     return schema
+
+
+KINDS: Mapping[type, frozenset[str]] = {
+    bool: frozenset({"boolean"}),
+    int: frozenset({"integer", "number"}),
+    float: frozenset({"number"}),
+    list: frozenset({"array"}),
+    dict: frozenset({"object"}),
+    type(None): frozenset({"null"}),
+    str: frozenset({"string"}),
+}
+"""Types of Python to those of JSON schema."""
+
+
+def read_as(arguments: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that were written as plain texts, as their schema wants them.
+
+    A text is read as JSON unless its parameter may be a text or what it reads as does not fit; one
+    of which the schema says nothing is read as JSON if it is any.
+    """
+    properties = parameters.get("properties", {})
+    return {
+        name: _read(value, _kinds(properties.get(name, {}), parameters))
+        if isinstance(value, str)
+        else value
+        for name, value in arguments.items()
+    }
+
+
+def _read(text: str, kinds: frozenset[str]) -> Any:
+    if "string" in kinds:
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if not kinds or KINDS[type(value)] & kinds else text
+
+
+def _kinds(schema: Mapping[str, Any], whole: Mapping[str, Any], depth: int = 8) -> frozenset[str]:
+    """The types that a schema allows; none if it does not say."""
+    if not depth:
+        return frozenset()
+    if "$ref" in schema:
+        place: Any = whole
+        for step in str(schema["$ref"]).removeprefix("#/").split("/"):
+            place = place.get(step, {}) if isinstance(place, Mapping) else {}
+        return _kinds(place, whole, depth - 1)
+    named = schema.get("type", ())
+    kinds = frozenset((named,) if isinstance(named, str) else named)
+    for one in [*schema.get("anyOf", ()), *schema.get("oneOf", ())]:
+        kinds |= _kinds(one, whole, depth - 1)
+    for value in [*schema.get("enum", ()), *([schema["const"]] if "const" in schema else [])]:
+        kinds |= KINDS[type(value)]
+    return kinds

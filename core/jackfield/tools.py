@@ -131,12 +131,15 @@ class ToolCallParser(ABC):
         opens: texts with which a call begins; a reply is read as plain text up to the first.
         constrained: models of this kind were never taught to call tools. Where the loader can keep
             a reply to a schema, they are first made to choose a tool, or none.
+        untyped: arguments are written as plain texts. They are handed over as such, and read as
+            JSON where the tool's schema does not want a text.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     opens: ClassVar[tuple[str, ...]]
     constrained: ClassVar[bool] = False
+    untyped: ClassVar[bool] = False
 
     @abstractmethod
     def fits(self, chat_template: str, architecture: str) -> int:

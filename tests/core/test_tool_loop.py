@@ -20,6 +20,7 @@ from jackfield.pipeline.turn import ToolName
 from jackfield.testing import Workbench
 from jackfield.testing.fake import CHATML
 from jackfield.tools import ToolDefinition
+from jackfield_plugins.tool_calls.qwen3_coder import Qwen3Coder
 from toolshed import SEES_TOOLS, Parser, Toolshed, add, call
 
 ALL = ("add", "shout", "slow", "fails", "breaks", "long")
@@ -69,6 +70,26 @@ def test_a_called_tool_runs_and_the_model_goes_on_with_its_result() -> None:
     assert "= 5" in line.after
     kinds = [type(one).__name__ for one in events]
     assert kinds.index("ToolCallEvent") < kinds.index("ToolResultEvent")
+
+
+def test_arguments_written_as_plain_texts_reach_the_tool_in_its_types() -> None:
+    class Plain(Toolshed):
+        parsers = (Qwen3Coder(),)
+
+    marks = "{# <function= <parameter= #}"
+    said = "<function=add>\n<parameter=a>\n2\n</parameter>\n</function>"
+    loud = "<function=shout>\n<parameter=text>\n2024\n</parameter>\n</function>"
+    replies = [f"<tool_call>\n{said}\n{loud}\n</tool_call>", "Done."]
+    model = {"chat_template": SEES_TOOLS + marks}
+
+    async def approve(part, which: Tool):
+        return "once"
+
+    with Workbench(Plain, replies=replies, model=model) as at:
+        events, _ = run(at, approve=approve)
+    assert [(one.text, one.error) for one in results(events)] == [("3", False), ("2024", False)]
+    calls = [one.call.arguments for one in events if isinstance(one, ToolCallEvent)]
+    assert [json.loads(one) for one in calls] == [{"a": 2}, {"text": "2024"}]
 
 
 def test_the_model_is_told_of_tools_by_its_template_or_else_in_words() -> None:

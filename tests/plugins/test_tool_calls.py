@@ -11,6 +11,7 @@ from jackfield import ToolCallParser, ToolDefinition
 from jackfield.messages import TextEvent
 from jackfield.pipeline.call_splitter import CallSplitter
 from jackfield.testing import PluginConformance
+from jackfield.tool_schema import read_as
 from jackfield_plugins.tool_calls import ToolCalls
 
 PARSERS: dict[str, ToolCallParser] = {
@@ -23,6 +24,11 @@ ODD = {"note": 'Zoë said "{ not [ a } call"', "深さ": [1, {"a": None}], "on":
 ODD_JSON = json.dumps(ODD, ensure_ascii=False)
 ONE = [("weigh", {"fruit": "pear", "count": 3})]
 TWO = [("weigh", {"fruit": "pear"}), ("pack-it", ODD)]
+ONE_OF_TEXTS = [("weigh", {"fruit": "pear", "count": "3"})]
+TWO_OF_TEXTS = [
+    ("weigh", {"fruit": "pear"}),
+    ("pack-it", {"note": ODD["note"], "深さ": '[1, {"a": null}]', "on": "true"}),
+]
 
 EXAMPLES: list[tuple[str, str, list[tuple[str, dict[str, Any]]]]] = [
     (
@@ -51,13 +57,13 @@ EXAMPLES: list[tuple[str, str, list[tuple[str, dict[str, Any]]]]] = [
         "</tool_call>\n<tool_call>\n<function=pack-it>\n<parameter=note>\n"
         f'{ODD["note"]}\n</parameter>\n<parameter=深さ>\n[1, {{"a": null}}]\n</parameter>\n'
         "<parameter=on>\ntrue\n</parameter>\n</function>\n</tool_call>",
-        TWO,
+        TWO_OF_TEXTS,
     ),
     (
         "qwen3_coder",
         "<function=weigh>\n<parameter=fruit>\npear\n</parameter>\n<parameter=count>\n3\n"
         "</parameter>\n</function>",
-        ONE,
+        ONE_OF_TEXTS,
     ),
     ("llama3", '{"name": "weigh", "parameters": {"fruit": "pear", "count": 3}}', ONE),
     (
@@ -194,6 +200,34 @@ def test_the_id_that_a_model_gives_is_kept() -> None:
         '[TOOL_CALLS] [{"name": "weigh", "arguments": {}, "id": "q1w2e3r4t"}]'
     )
     assert call.id == "q1w2e3r4t"
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        ({"type": "string"}, "2024", "2024"),
+        ({"type": "string"}, "1.10", "1.10"),
+        ({"type": "integer"}, "2024", 2024),
+        ({"type": "integer"}, "many", "many"),
+        ({"type": "integer"}, "1.5", "1.5"),
+        ({"type": "number"}, "1.5", 1.5),
+        ({"type": "boolean"}, "true", True),
+        ({"type": ["integer", "null"]}, "null", None),
+        ({"type": "array", "items": {}}, '["a", 1]', ["a", 1]),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "7", 7),
+        ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, "7", "7"),
+        ({"$ref": "#/$defs/Unit"}, "1", "1"),
+        ({"$ref": "#/$defs/Unknown"}, "1", 1),
+        ({"enum": [1, 2]}, "2", 2),
+        ({}, "true", True),
+        ({}, "green", "green"),
+    ],
+)
+def test_arguments_that_are_written_as_texts_become_what_the_schema_wants(
+    schema, text, value
+) -> None:
+    parameters = {"properties": {"x": schema}, "$defs": {"Unit": {"enum": ["1", "2"]}}}
+    assert read_as({"x": text, "y": 5}, parameters) == {"x": value, "y": 5}
 
 
 def test_half_a_surrogate_pair_does_not_spoil_the_arguments() -> None:

@@ -123,7 +123,9 @@ class Rounds:
                 if isinstance(event, TextEvent):
                     texts.append(event.text)
                 yield event
-        calls += called(generation.calls, parallel=self._run.turn.parallel_tool_calls)
+        toolbox = prepared.toolbox
+        made = [toolbox.typed(one) if toolbox else one for one in generation.calls]
+        calls += called(made, parallel=self._run.turn.parallel_tool_calls)
 
     def _for_client(self, toolbox: Toolbox, calls: Sequence[ToolCallPart]) -> list[Event]:
         """Calls that the client has to run; those of other tools in the same round are left out."""

@@ -12,6 +12,7 @@ from jackfield.errors import InvalidRequest
 from jackfield.loader import ModelInfo
 from jackfield.messages import Message, ToolCallPart, message
 from jackfield.pipeline.turn import ToolName, Turn
+from jackfield.tool_schema import read_as
 from jackfield.tools import Tool, ToolCallParser, ToolDefinition
 
 if TYPE_CHECKING:
@@ -105,6 +106,17 @@ class Toolbox:
             name = turn.tool_choice.name
             return [one for one in self.definitions if one.name == name]
         return self.definitions if turn.tool_choice == "required" else ()
+
+    def typed(self, call: ToolCallPart) -> ToolCallPart:
+        """A call whose arguments have the types that its tool wants, where texts were written."""
+        wanted = next((one for one in self.definitions if one.name == call.name), None)
+        if wanted is None or self.parser is None or not self.parser.untyped:
+            return call
+        try:
+            arguments = read_as(arguments_of(call), wanted.parameters)
+        except ValueError:
+            return call  # it is told to the model
+        return msgspec.structs.replace(call, arguments=json.dumps(arguments, ensure_ascii=False))
 
     def is_clients(self, call: ToolCallPart) -> bool:
         """Whether the client has to run a call."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jackfield import ToolCallParser, ToolCallPart, ToolDefinition, any_call
-from jackfield_plugins.tool_calls.reading import NAME, marked_calls, part, value_at
+from jackfield_plugins.tool_calls.reading import NAME, marked_calls, part
 
 FUNCTION = re.compile(rf"<function=({NAME})>(.*?)</function>", re.DOTALL)
 PARAMETER = re.compile(r"<parameter=([^>\n]+)>(.*?)(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL)
@@ -19,6 +19,7 @@ class Qwen3Coder(ToolCallParser):
     name = "qwen3_coder"
     title = "Qwen3-Coder, Qwen 3.5"
     opens = ("<tool_call>", "<function=")
+    untyped = True
 
     def fits(self, chat_template: str, architecture: str) -> int:
         """By both of its marks."""
@@ -40,14 +41,6 @@ class Qwen3Coder(ToolCallParser):
         return "<tool_call>\n", any_call(tools)
 
 
-def _value(text: str) -> Any:
-    """An argument: a number, a truth value, a list or an object if it reads as JSON, else text.
-
-    One line break after the opening mark and one before the closing mark are not part of it.
-    """
-    inner = text.removeprefix("\n").removesuffix("\n")
-    try:
-        value, end = value_at(inner)
-    except ValueError:
-        return inner
-    return inner if isinstance(value, str) or inner[end:].strip() else value
+def _value(text: str) -> str:
+    """An argument without the line breaks after its opening mark and before its closing mark."""
+    return text.removeprefix("\n").removesuffix("\n")
