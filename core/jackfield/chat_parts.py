@@ -46,10 +46,13 @@ class ComposerPart(msgspec.Struct, frozen=True, kw_only=True):
         name: unique within the plugin, for keys.
         draw: draws it with Streamlit, small: it stands in a row; import Streamlit inside. Keys of
             widgets begin with the plugin's name.
+        understands: what is said in a recording from the input's microphone; raises JackfieldError.
+            Without one, the first engine that is ready is asked.
     """
 
     name: str
     draw: Callable[[ChatView], None]
+    understands: Callable[[bytes], str] | None = None
 
 
 class ChatAction(msgspec.Struct, frozen=True, kw_only=True):

@@ -159,6 +159,25 @@ def test_what_is_said_into_the_microphone_becomes_text(
         microphone.heard(app, b"Good morning.")
 
 
+def test_the_microphone_is_heard_with_the_model_and_language_of_the_options(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    transcribe = Parrot.transcribe
+
+    def spied(parrot: Parrot, audio: bytes, **options: Any):
+        asked.append((options.get("model", ""), options.get("language", "")))
+        return transcribe(parrot, audio, **options)
+
+    monkeypatch.setattr(Parrot, "transcribe", spied)
+    for option, value in (("recognizer", "parrot/green"), ("language", "fr")):
+        app.plugins.configure("speech", {option: value})
+    assert microphone.heard(app, b"Bonjour.") == "Bonjour."
+    app.plugins.disable("speech")
+    assert microphone.heard(app, b"Bonjour.") == "Bonjour."
+    assert asked == [("green", "fr"), ("", "")]
+
+
 def test_what_was_typed_is_sent_although_speech_beside_it_is_not_understood(
     app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:

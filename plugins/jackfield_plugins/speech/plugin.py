@@ -90,7 +90,13 @@ class Speech(Plugin):
         """Reading aloud and hands-free talk."""
         from jackfield_plugins.speech import chat
 
-        return [ComposerPart(name="speech", draw=lambda view: chat.draw_controls(self, view))]
+        return [
+            ComposerPart(
+                name="speech",
+                draw=lambda view: chat.draw_controls(self, view),
+                understands=lambda recording: self.transcribe(recording).text,
+            )
+        ]
 
     @hookimpl
     def jackfield_chat_actions(self) -> list[ChatAction]:

@@ -19,12 +19,14 @@ def heard(app: Application, recording: bytes) -> str:
         InvalidRequest: nothing is said in it, or it is none.
         JackfieldError: nothing that understands speech is ready.
     """
-    text = _engine(app).transcribe(recording).text.strip()
-    if not text:
+    parts = (part.understands for _, part in app.plugins.composer())
+    understands = next((one for one in parts if one is not None), None)
+    text = understands(recording) if understands else _engine(app).transcribe(recording).text
+    if not text.strip():
         raise InvalidRequest(
             "Nothing was understood.", hint="Speak closer to the microphone, or type instead."
         )
-    return text
+    return text.strip()
 
 
 def _engine(app: Application) -> SpeechRecognizer:
