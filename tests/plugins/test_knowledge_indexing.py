@@ -71,6 +71,18 @@ def test_the_same_document_is_not_indexed_twice(bench: Bench, folder: Path) -> N
     assert "copy.md" not in bench.titles()
 
 
+def test_a_file_that_goes_while_its_folder_is_looked_through_fails_no_job(
+    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.add(folder)
+    found = list(bench.library.reader.files(folder))
+    monkeypatch.setattr(bench.library.reader, "files", lambda _: found)
+    found[0].unlink()
+    job = bench.library.synchronize("notes", folder)
+    assert job.wait(30)
+    assert (job.state, job.error) == ("done", "")
+
+
 def test_of_a_changed_document_only_what_changed_is_embedded(bench: Bench, folder: Path) -> None:
     bench.add(folder)
     (folder / "bread.md").write_text(TEXTS["bread.md"].replace("forty", "fifty"))

@@ -361,8 +361,11 @@ class Library:
         known = self.catalogue.at(collection, source.uri)
         if known is None or known.state == "pending" or source.path is None:
             return False
-        found = source.path.stat()
-        return known.modified == found.st_mtime and known.folder == source.folder
+        try:
+            modified = source.path.stat().st_mtime
+        except OSError:  # it has just gone; reading it says so
+            return False
+        return known.modified == modified and known.folder == source.folder
 
     def _recover(self) -> None:
         """Set right what a killed process left: orphaned and missing vectors, pending documents."""

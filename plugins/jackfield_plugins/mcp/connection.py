@@ -31,6 +31,8 @@ MOST_TOOLS = 1_000
 """Tools of one server."""
 LAST_WORDS = 400
 """Characters of a program's log that are told when it fails."""
+TAIL = 16_000
+"""Bytes at the end of the log that are read for that; secrets are looked for in them."""
 
 
 class RemoteTool(msgspec.Struct, frozen=True):
@@ -316,7 +318,9 @@ class Connection:
         """An error, and what the program wrote last; both without the secrets."""
         said = ""
         if self.server.transport == "stdio" and self.log.is_file():
-            said = self.log.read_text(encoding="utf-8", errors="replace")
+            with self.log.open("rb") as log:
+                log.seek(max(0, self.log.stat().st_size - TAIL))
+                said = log.read().decode("utf-8", errors="replace")
         said = without(said, self.secrets)[-LAST_WORDS:].strip()
         error = without(error, self.secrets)
         return f"{error}\nIt wrote: {said}" if said else error
