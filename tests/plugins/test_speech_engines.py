@@ -12,6 +12,7 @@ import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jiwer
@@ -20,6 +21,7 @@ import pytest
 from jackfield import InvalidRequest, JackfieldError, Sound, SpeechSynthesizer, Transcript
 from jackfield.testing import Workbench
 from jackfield_plugins.child_process import EngineDied
+from jackfield_plugins.speech import child
 from jackfield_plugins.speech.engine import EnginePlugin
 from jackfield_plugins.speech.espeak import Espeak
 from jackfield_plugins.speech.hibari import Hibari
@@ -277,3 +279,28 @@ def test_a_wav_file_is_as_other_programs_read_it() -> None:
     with wave.open(io.BytesIO(wav(sound))) as read:
         assert (read.getnchannels(), read.getsampwidth(), read.getframerate()) == (1, 2, 8000)
         assert read.readframes(read.getnframes()) == sound.samples
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "text"),
+    [
+        ("zh", ("你好。", "再见。"), "你好。再见。"),
+        ("fr", (" Bonjour.", " Merci."), "Bonjour. Merci."),
+    ],
+)
+def test_sentences_are_joined_as_their_language_is_written(
+    language: str, said: tuple[str, ...], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = [
+        SimpleNamespace(text=one, start=at, end=at + 1, words=None) for at, one in enumerate(said)
+    ]
+    model = SimpleNamespace(
+        model=SimpleNamespace(is_multilingual=True),
+        supported_languages=[language],
+        transcribe=lambda *_, **__: (pieces, SimpleNamespace(language=language)),
+    )
+    monkeypatch.setattr(child, "_whisper", lambda *_: model)
+    asked = {"model": "base", "threads": 1, "language": "", "prompt": "", "temperature": 0.0}
+    quiet = wav(Sound(bytes(32_000), 16_000))
+    found = child.whisper({**asked, "audio": quiet, "words": False, "translate": False})
+    assert (found["text"], found["language"]) == (text, language)

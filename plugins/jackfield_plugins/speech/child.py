@@ -17,6 +17,8 @@ from jackfield import InvalidRequest
 from jackfield_plugins.child_process import serve
 
 LONGEST = 5 * 3600.0  # seconds of a recording
+SPACELESS = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km"})
+"""Languages that are written without spaces between sentences."""
 RATE = 16_000  # samples per second that Whisper listens to
 
 
@@ -138,10 +140,11 @@ def whisper(request: dict[str, Any]) -> dict[str, Any]:
         **({"temperature": temperature} if temperature else {}),
     )
     segments = [_segment(one) for one in found]
-    text = " ".join(segment["text"] for segment in segments)
+    spoken = language or info.language
+    between = "" if spoken in SPACELESS else " "
     return {
-        "text": text,
-        "language": language or info.language,
+        "text": between.join(segment["text"] for segment in segments),
+        "language": spoken,
         "seconds": seconds,
         "segments": segments,
     }
