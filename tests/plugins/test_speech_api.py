@@ -16,6 +16,7 @@ import pytest
 
 from api_server import Server, fake_server
 from jackfield import Sound
+from jackfield_plugins.speech.choice import own_model
 from jackfield_plugins.speech.hibari import Hibari
 from jackfield_plugins.speech.plugin import Speech
 from jackfield_plugins.speech.sound_files import wav
@@ -291,3 +292,19 @@ def test_a_client_that_leaves_ends_the_listening(server: Server, tmp_path: Path)
     while plugin.child.pid == before and time.monotonic() < until:
         time.sleep(0.05)
     assert plugin.child.pid != before, "it went on listening for nobody"
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("tts-1-hd", ""),
+        ("gpt-4o-mini-tts-2025-12-15", ""),
+        ("gpt-4o-transcribe-diarize", ""),
+        ("tts-1-1106", ""),
+        ("", ""),
+        ("kokoro", "kokoro"),
+        ("whisper-13", "whisper-13"),
+    ],
+)
+def test_openais_names_of_models_stand_for_the_usual_one(name: str, own: str) -> None:
+    assert own_model(name) == own

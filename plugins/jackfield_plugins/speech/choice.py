@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -44,16 +45,18 @@ OPENAI = frozenset(
 )
 """Names of OpenAI's voices; clients send them without having been told, for the usual voice."""
 
-OPENAI_SPEAKERS = ("", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
-OPENAI_LISTENERS = (
-    "",
-    "whisper-1",
-    "gpt-4o-transcribe",
-    "gpt-4o-mini-transcribe",
-    "gpt-4o-transcribe-diarize",
+OPENAI_MODEL = re.compile(
+    r"(?:tts-1|tts-1-hd|gpt-4o-mini-tts|whisper-1|gpt-4o(?:-mini)?-transcribe(?:-diarize)?)"
+    r"(?:-\d{4}(?:-\d\d-\d\d)?)?"
 )
+"""Names of OpenAI's models for speech, with a date or not."""
 NONE_SPEAKS = "No engine that speaks is ready."
 NONE_LISTENS = "No engine that understands speech is ready."
+
+
+def own_model(name: str) -> str:
+    """What a request names as its model; "" for OpenAI's, which clients send without being told."""
+    return "" if OPENAI_MODEL.fullmatch(name) else name
 
 
 class Speaker(msgspec.Struct, frozen=True):

@@ -19,10 +19,9 @@ from jackfield import InvalidRequest, JackfieldError, Sound, Transcript
 from jackfield_plugins.speech import transcripts
 from jackfield_plugins.speech.choice import (
     OPENAI,
-    OPENAI_LISTENERS,
-    OPENAI_SPEAKERS,
     Speaker,
     listed,
+    own_model,
     synthesizers,
 )
 from jackfield_plugins.speech.sentences import sentences
@@ -97,7 +96,7 @@ def _add_transcriptions(made: APIRouter, plugin: Speech) -> None:
         work = partial(
             plugin.transcribe,
             await _recording(file),
-            model="" if model in OPENAI_LISTENERS else model,
+            model=own_model(model),
             language=language,
             prompt=prompt,
             temperature=temperature,
@@ -122,7 +121,7 @@ def _add_translations(made: APIRouter, plugin: Speech) -> None:
         work = partial(
             plugin.transcribe,
             await _recording(file),
-            model="" if model in OPENAI_LISTENERS else model,
+            model=own_model(model),
             prompt=prompt,
             temperature=temperature,
             translate=True,
@@ -143,7 +142,7 @@ def _speaker(plugin: Speech, wanted: SpeechRequest) -> Speaker:
             param="input",
         )
     voice = wanted.voice.get("id", "") if isinstance(wanted.voice, dict) else wanted.voice
-    engine = "" if wanted.model in OPENAI_SPEAKERS else wanted.model
+    engine = own_model(wanted.model)
     if engine and engine not in synthesizers(plugin.app):
         raise InvalidRequest(
             f"There is no engine {engine!r} that speaks.",
