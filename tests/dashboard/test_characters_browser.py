@@ -115,7 +115,7 @@ def test_cards_are_imported_edited_and_exported_and_deleting_is_undone(
     with page.expect_download() as download:
         press(page, "export-download")
     assert json.loads(download.value.path().read_text())["data"]["name"] == "Julia"
-    page.keyboard.press("Escape")
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
 
     choose(page, "julia", "Delete")
     expect(page.get_by_text("Julia was deleted.")).to_be_visible()

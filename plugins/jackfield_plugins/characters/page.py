@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import streamlit as st
@@ -213,7 +214,7 @@ def _draw_export(plugin: Characters, character: Character) -> None:
     number = version if version in ("2", "3") else None
     st.download_button(
         f"Download {kind or 'PNG'}",
-        exported(plugin, character, ending, number),
+        partial(exported, plugin, character, ending, number),  # made when it is wanted
         file_name=f"{slug(character.name)}.{ending}",
         icon=":material/download:",
         type="primary",
