@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from character_cards import V2, encoded, png
 from jackfield.testing import fake_model
@@ -51,8 +51,14 @@ def press(page: Page, key: str) -> None:
 
 
 def choose(page: Page, id_: str, choice: str) -> None:
+    """Choose from a character's menu; opened again if the page was just being drawn and shut it."""
+    item = page.get_by_role("menuitem", name=choice)
     press(page, f"more-{id_}")
-    page.get_by_role("menuitem", name=choice).click()
+    try:
+        item.click(timeout=5_000)
+    except TimeoutError:
+        press(page, f"more-{id_}")
+        item.click()
 
 
 def test_a_character_is_talked_to_in_a_chat_that_it_begins(page: Page) -> None:
