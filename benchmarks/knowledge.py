@@ -39,6 +39,8 @@ QUESTIONS = (
     "Who signs the protocol of the last inspection?",
     "What is done if the alarm does not stop?",
 )
+PAUSE = 0.05
+"""Seconds between two questions: OpenMP's threads of the one before wait busily for a moment."""
 MANY = 50_000
 QUESTIONS_FILE = Path(__file__).with_name("knowledge_questions.json")
 PYTHON_DOCS = Path("/usr/share/doc/python3/html/library")
@@ -210,6 +212,7 @@ def _questions(
             theirs.append(1000 * float(bare.ask(query=query, count=50)["seconds"]))
 
         for ask in (mine, other) if number % 2 else (other, mine):
+            time.sleep(PAUSE)
             ask()
     return ours, theirs
 

@@ -26,6 +26,8 @@ CANDIDATES = 50
 """Passages that each list may hold at most before they are fused."""
 RERANKED = 30
 """Passages that a reranker reads at most."""
+SPARE = 4
+"""Passages more than are wanted: some may have been removed in this moment."""
 HALF = 0.5
 """Part of a question's words, by their weights, for which a passage counts that is little alike."""
 WORD = re.compile(r"\w+")
@@ -62,7 +64,10 @@ class Retrieval:
             missing = [key for key in worded if key not in near]
             there = self._vectors.get(collection.id, missing)
             cosines |= {key: float(row @ vector) for key, row in there.items()}
-        found = self._passages.hits(collection, list(dict.fromkeys([*near, *worded])))
+        keys = list(dict.fromkeys([*near, *worded]))
+        if asked.mode == "vectors":  # in their order already, so the rest is not needed
+            keys = keys[: max(asked.k, RERANKED if asked.reranker else 0) + SPARE]
+        found = self._passages.hits(collection, keys)
         lists = [[key for key in one if key in found] for one in (near, worded) if one]
         fused = fused_scores(lists)
         hits = [
