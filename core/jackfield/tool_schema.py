@@ -82,15 +82,20 @@ def _read(text: str, kinds: frozenset[str]) -> Any:
     if "string" in kinds:
         return text
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
         return text
     return value if not kinds or KINDS[type(value)] & kinds else text
 
 
-def _kinds(schema: Mapping[str, Any], whole: Mapping[str, Any], depth: int = 8) -> frozenset[str]:
-    """The types that a schema allows; none if it does not say."""
-    if not depth:
+def _no_number(text: str) -> Any:
+    """Refuse ``NaN`` and infinities, which are no JSON."""
+    raise ValueError(text)
+
+
+def _kinds(schema: Any, whole: Mapping[str, Any], depth: int = 8) -> frozenset[str]:
+    """The types that a schema allows; none if it does not say, as ``true`` does not."""
+    if not depth or not isinstance(schema, Mapping):
         return frozenset()
     if "$ref" in schema:
         place: Any = whole

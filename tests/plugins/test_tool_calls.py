@@ -221,6 +221,10 @@ def test_the_id_that_a_model_gives_is_kept() -> None:
         ({"enum": [1, 2]}, "2", 2),
         ({}, "true", True),
         ({}, "green", "green"),
+        (True, "7", 7),
+        ({"anyOf": [True]}, "7", 7),
+        ({"type": "number"}, "NaN", "NaN"),
+        ({"type": "array"}, "[" * 100_000, "[" * 100_000),
     ],
 )
 def test_arguments_that_are_written_as_texts_become_what_the_schema_wants(
