@@ -46,6 +46,10 @@ class Catalog:
         self._last: list[CatalogModel] = []
         self._scanned = -RECENT
 
+    def writers(self) -> list[str]:
+        """Names of the models that write text and are not broken."""
+        return [model.name for model in self.scan() if model.writes and not model.error]
+
     def scan(self) -> list[CatalogModel]:
         """All models, broken ones with their error, by name."""
         with self._lock:

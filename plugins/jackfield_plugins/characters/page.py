@@ -265,7 +265,7 @@ def begin(app: Application, plugin: Characters, character: Character) -> str:
 
 def _model(app: Application) -> str:
     """The model that a new chat begins with, as on the Chat page."""
-    names = [model.name for model in app.catalog.scan() if model.writes and not model.error]
+    names = app.catalog.writers()
     ready = [one.model for one in app.engine.residents() if one.state == "ready"]
     wished = [app.settings.value.chat.model, *ready, *names]
     return next((name for name in wished if name in names), "")

@@ -25,7 +25,7 @@ def draw(app: Application, tab: Tab, chat: Conversation, *, running: bool, told:
         running: a reply is being written, which tells of a model being loaded itself.
         told: the last message tells already why the model is not there.
     """
-    names = [one.name for one in app.catalog.scan() if one.writes and not one.error]
+    names = app.catalog.writers()
     if not names:
         _draw_no_model(app, tab)
         return False

@@ -164,7 +164,7 @@ def new_draft(app: Application) -> Conversation:
     """A chat as a new one begins, not saved yet."""
     begin = app.settings.value.chat
     preset = app.plugins.sampling_presets().get(begin.preset)
-    names = [model.name for model in app.catalog.scan() if model.writes and not model.error]
+    names = app.catalog.writers()
     ready = [one.model for one in app.engine.residents() if one.state == "ready"]
     wished = [begin.model, *ready, *names]
     return Conversation(

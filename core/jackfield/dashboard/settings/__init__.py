@@ -145,7 +145,7 @@ def _schemas(app: Application) -> dict[str, dict[str, Any]]:
     """The schema of each section; "" is the settings themselves. Known names become choices."""
     chat = ChatSettings.model_json_schema()
     value = app.settings.value.chat
-    models = [model.name for model in app.catalog.scan() if model.writes and not model.error]
+    models = app.catalog.writers()
     presets = app.plugins.sampling_presets()
     chat["properties"]["model"] |= _choices(value.model, models, "The last one used")
     chat["properties"]["preset"] |= _choices(value.preset, list(presets), "None")

@@ -23,7 +23,7 @@ def address(app: Application) -> str:
 def draw_api(app: Application) -> None:
     """The API's address, and a call to copy."""
     base = address(app)
-    names = [model.name for model in app.catalog.scan() if model.writes and not model.error]
+    names = app.catalog.writers()
     ready = [one.model for one in app.engine.residents() if one.state == "ready"]
     wished = [*ready, app.settings.value.chat.model, *names]
     model = next((one for one in wished if one in names), "smollm2")

@@ -103,7 +103,7 @@ def _draw_questions(desk: Desk, name: str, questions: list[dict[str, str]]) -> N
 def _draw_making(desk: Desk, app: Application, name: str) -> None:
     import streamlit as st
 
-    writers = [one.name for one in app.catalog.scan() if one.writes and not one.error]
+    writers = app.catalog.writers()
     with st.expander("Have questions made by a model"):
         if not writers:
             st.caption("No model that writes is here yet: get one on the Models page.")
